@@ -1,0 +1,26 @@
+/** What listeners and dialers report of each connection: the evidence behind `CommunicationPath`. */
+export interface ConnectionEvidence {
+  /** A row of the catalogue (`paths/catalogue.ts`), for example `apiserver-to-kubelet`. */
+  readonly path: string;
+  /** Who the two ends are, as proved: `system:node:n1`, `system:kube-apiserver`. */
+  readonly from: string;
+  readonly to: string;
+  readonly transport: 'tls' | 'plain' | 'unix';
+  /** `TLSv1.3`, and the group that the key exchange used: `X25519MLKEM768`. */
+  readonly tlsVersion?: string;
+  readonly tlsGroup?: string;
+  readonly cipher?: string;
+  /** How the client verified the server: `CA causeway, name system:node:n1, UID …`. */
+  readonly serverVerifiedBy?: string;
+  /** How the server verified the client: `x509`, `service-account`, … */
+  readonly clientVerifiedBy?: string;
+}
+
+export interface PathObserver {
+  /** A connection whose handshake succeeded. Call the answer once when it ends. */
+  opened(evidence: ConnectionEvidence): () => void;
+  /** A connection that was refused or failed; `reason` holds no secret. */
+  failed(path: string, from: string, to: string, reason: string): void;
+  /** An authorisation made on that path: `RBAC`, `Node`, `SubjectAccessReview`. */
+  authorised(path: string, from: string, to: string, how: string): void;
+}
