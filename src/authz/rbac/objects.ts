@@ -1,0 +1,64 @@
+import type { KubeObject } from '../../api/object.ts';
+
+/** The four RBAC kinds, as far as evaluation reads them. `rbac.authorization.k8s.io/v1`. */
+export interface PolicyRule {
+  readonly verbs: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+}
+
+export interface Subject {
+  readonly kind: string;
+  readonly apiGroup?: string;
+  readonly name: string;
+  readonly namespace?: string;
+}
+
+export interface RoleRef {
+  readonly apiGroup: string;
+  readonly kind: string;
+  readonly name: string;
+}
+
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
+
+export interface Role extends KubeObject {
+  readonly rules?: readonly PolicyRule[] | null;
+}
+
+export interface ClusterRole extends KubeObject {
+  readonly rules?: readonly PolicyRule[] | null;
+  readonly aggregationRule?: { readonly clusterRoleSelectors?: readonly LabelSelector[] };
+}
+
+export interface RoleBinding extends KubeObject {
+  readonly roleRef: RoleRef;
+  readonly subjects?: readonly Subject[] | null;
+}
+
+export interface ClusterRoleBinding extends KubeObject {
+  readonly roleRef: RoleRef;
+  readonly subjects?: readonly Subject[] | null;
+}
+
+/**
+ * What RBAC reads of the cluster; the watch cache supplies it. All calls are synchronous and cheap. Objects are shared: never
+ * change them. Lists are ordered by key, so that the binding named in a reason is always the same one.
+ */
+export interface RbacReader {
+  /** Grows whenever any object of the four kinds changes: the index is built anew when it differs. */
+  generation(): number;
+  clusterRoles(): readonly ClusterRole[];
+  clusterRoleBindings(): readonly ClusterRoleBinding[];
+  roles(): readonly Role[];
+  roleBindings(): readonly RoleBinding[];
+}
