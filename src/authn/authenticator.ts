@@ -13,6 +13,8 @@ export interface Credentials {
    */
   readonly certificateState: 'none' | 'verified' | 'invalid';
   readonly remoteAddress: string;
+  /** The request's URL path without its query: only `anonymous.ts` looks at it. */
+  readonly path?: string;
 }
 
 export interface AuthenticationResult {
