@@ -1,23 +1,72 @@
-import type { X509Certificate } from 'node:crypto';
-import type { ConnectionOptions } from 'node:tls';
-import type { CausewayError } from '../lib/errors.ts';
-import type { CertificateSource } from './issued-certificate.ts';
+import { X509Certificate } from 'node:crypto';
+import { type ConnectionOptions, checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls';
+import { CausewayError } from '../lib/errors.ts';
+import type { CertificateSource, IssuedCertificate } from './issued-certificate.ts';
+import { CIPHERS, KEY_EXCHANGE_GROUPS, SECURE_OPTIONS, type TlsVersion } from './tls-policy.ts';
 import type { TrustSource } from './trust.ts';
+
+/** undefined when the certificate is the expected server's, otherwise why not. The chain is checked besides. */
+export type ServerVerifier = (certificate: X509Certificate) => CausewayError | undefined;
 
 export interface ClientTls {
   readonly ca: TrustSource;
   /** The client certificate; absent for clients that show a token only. */
   readonly identity?: CertificateSource;
-  /** The DNS name or IP address that the server's certificate must be for, or a verifier that decides: one of both. */
-  readonly server:
-    | { readonly name: string }
-    | { readonly verify: (certificate: X509Certificate) => CausewayError | undefined };
-  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** Whom the server's certificate must be for: a DNS name or IP address, or whatever `verify` decides. */
+  readonly server: { readonly name: string } | { readonly verify: ServerVerifier };
+  /** Default `TLSv1.3`. */
+  readonly minVersion?: TlsVersion;
   readonly alpnProtocols?: readonly ('h2' | 'http/1.1')[];
 }
 
 /**
  * Options for `tls.connect`, `https.request`, `http2.connect`: call it for each dial, so that renewed certificates are used. It always
- * verifies. Sessions are never resumed (Node skips the identity check on a resumed session).
+ * verifies, whatever `NODE_TLS_REJECT_UNAUTHORIZED` says.
  */
-export declare function clientTls(client: ClientTls): ConnectionOptions;
+export function clientTls(client: ClientTls): ConnectionOptions {
+  const servername = 'name' in client.server && isDnsName(client.server.name) ? { servername: client.server.name } : {};
+  return {
+    secureContext: contextFor(client),
+    rejectUnauthorized: true,
+    ...servername,
+    checkServerIdentity: (_host, peer) => {
+      if ('name' in client.server) return checkServerIdentity(client.server.name, peer);
+      return client.server.verify(new X509Certificate(peer.raw));
+    },
+    ...(client.alpnProtocols === undefined ? {} : { ALPNProtocols: [...client.alpnProtocols] }),
+  };
+}
+
+interface CachedContext {
+  readonly ca: readonly string[];
+  readonly identity: IssuedCertificate | undefined;
+  readonly minVersion: TlsVersion;
+  readonly context: SecureContext;
+}
+
+/** One context for each trust source, until it, the certificate or the version differs: parsing them takes longer than a dial. */
+const contexts = new WeakMap<TrustSource, CachedContext>();
+
+function contextFor(client: ClientTls): SecureContext {
+  const ca = client.ca.current();
+  const identity = client.identity?.current();
+  const minVersion = client.minVersion ?? 'TLSv1.3';
+  const cached = contexts.get(client.ca);
+  if (cached?.ca === ca && cached.identity === identity && cached.minVersion === minVersion) return cached.context;
+  // Node takes an empty list for "nobody", but a missing one for "every public CA".
+  if (ca.length === 0) throw new CausewayError('InternalError', 'a TLS client needs a CA to verify its server with');
+  const context = createSecureContext({
+    ca: [...ca],
+    ...(identity === undefined ? {} : { cert: identity.certificatePem, key: identity.privateKeyPem.reveal() }),
+    minVersion,
+    ecdhCurve: KEY_EXCHANGE_GROUPS,
+    ciphers: CIPHERS,
+    secureOptions: SECURE_OPTIONS,
+  });
+  contexts.set(client.ca, { ca, identity, minVersion, context });
+  return context;
+}
+
+function isDnsName(name: string): boolean {
+  return /[a-z]/i.test(name) && !name.includes(':');
+}

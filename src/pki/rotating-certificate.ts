@@ -2,15 +2,103 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { CertificateSource, IssuedCertificate } from './issued-certificate.ts';
 
-/** Renews at a random point between 70 and 90 % of the certificate's life. */
-export declare class RotatingCertificate implements CertificateSource {
-  static start(
+/** A renewal falls at a random point of this span of the certificate's life, so that many do not renew at once. */
+const RENEW_FROM = 0.7;
+const RENEW_SPAN = 0.2;
+/** The clock is looked at this often: timers stand still while a machine sleeps. */
+const CHECK_MS = 60_000;
+
+export interface RotatingCertificateOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 0 up to 1. */
+  readonly random?: () => number;
+}
+
+/** A certificate that is replaced before it ends. */
+export class RotatingCertificate implements CertificateSource {
+  readonly #issue: () => IssuedCertificate | Promise<IssuedCertificate>;
+  readonly #options: RotatingCertificateOptions;
+  readonly #listeners = new Set<() => void>();
+  #current: IssuedCertificate;
+  #renewAt: number;
+  #timer: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> | undefined;
+
+  private constructor(
+    first: IssuedCertificate,
     issue: () => IssuedCertificate | Promise<IssuedCertificate>,
-    options: { readonly clock: Clock; readonly log: Log; readonly random?: () => number },
-  ): Promise<RotatingCertificate>;
-  current(): IssuedCertificate;
-  onChange(listener: () => void): () => void;
-  /** Renews now: what the certificate shall say has changed. */
-  renew(): Promise<void>;
-  close(): void;
+    options: RotatingCertificateOptions,
+  ) {
+    this.#issue = issue;
+    this.#options = options;
+    this.#current = first;
+    this.#renewAt = this.#chooseRenewal(first);
+    this.#timer = setInterval(() => void this.renewIfDue(), CHECK_MS);
+    this.#timer.unref();
+  }
+
+  /** `issue` makes the first certificate and each later one; it may read what the certificate shall say anew each time. */
+  static async start(
+    issue: () => IssuedCertificate | Promise<IssuedCertificate>,
+    options: RotatingCertificateOptions,
+  ): Promise<RotatingCertificate> {
+    return new RotatingCertificate(await issue(), issue, options);
+  }
+
+  current(): IssuedCertificate {
+    return this.#current;
+  }
+
+  /** When the next renewal is due, in ms since the epoch. */
+  get renewAt(): number {
+    return this.#renewAt;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Renews now: what the certificate shall say has changed. Throws when issuing fails; the old one stays. */
+  async renew(): Promise<void> {
+    // A renewal under way may have read what the certificate shall say before the change: start anew after it.
+    await this.#renewing?.catch(() => undefined);
+    this.#renewing ??= this.#replace().finally(() => {
+      this.#renewing = undefined;
+    });
+    await this.#renewing;
+  }
+
+  /** Renews when the time has come; a failure is logged and tried again at the next check. */
+  async renewIfDue(): Promise<void> {
+    if (this.#options.clock.now() < this.#renewAt || this.#renewing !== undefined) return;
+    try {
+      await this.renew();
+    } catch (error) {
+      this.#options.log.error('certificate renewal failed; trying again', {
+        subject: this.#current.certificate.subject,
+        notAfter: new Date(this.#current.notAfter).toISOString(),
+        error,
+      });
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#listeners.clear();
+  }
+
+  async #replace(): Promise<void> {
+    const next = await this.#issue();
+    this.#current = next;
+    this.#renewAt = this.#chooseRenewal(next);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #chooseRenewal(issued: IssuedCertificate): number {
+    const random = this.#options.random ?? Math.random;
+    return issued.notBefore + (issued.notAfter - issued.notBefore) * (RENEW_FROM + RENEW_SPAN * random());
+  }
 }

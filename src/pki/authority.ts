@@ -1,0 +1,119 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import type { Clock } from '../lib/clock.ts';
+import { CausewayError } from '../lib/errors.ts';
+import { Secret } from '../lib/secret.ts';
+import { type AlternativeNames, makeCertificate, type RandomBytes, type Subject } from './certificate.ts';
+import type { ClientRequest, IssuedCertificate, ServingRequest } from './issued-certificate.ts';
+
+const DAY_MS = 86_400_000;
+/** Valid since a little before now: the peer's clock may be behind ours. */
+const BACKDATE_MS = 5 * 60_000;
+const CA_DAYS = 3652;
+const LEAF_DAYS = 7;
+
+export interface AuthorityOptions {
+  readonly clock: Clock;
+  readonly random?: RandomBytes;
+}
+
+/** A self-signed CA and what it issues. */
+export class CertificateAuthority {
+  readonly certificate: X509Certificate;
+  readonly certificatePem: string;
+  readonly #key: KeyObject;
+  readonly #options: AuthorityOptions;
+
+  /** Throws when key and certificate do not belong together, or the certificate cannot be a CA now. */
+  constructor(certificatePem: string, privateKeyPem: Secret, options: AuthorityOptions) {
+    this.certificate = parseCertificate(certificatePem);
+    this.certificatePem = this.certificate.toString();
+    this.#key = parsePrivateKey(privateKeyPem);
+    this.#options = options;
+    if (!this.certificate.ca) throw new CausewayError('InternalError', 'the certificate is not one of a CA');
+    if (!this.certificate.checkPrivateKey(this.#key)) {
+      throw new CausewayError('InternalError', 'the private key does not belong to the certificate');
+    }
+    const now = options.clock.now();
+    if (now >= this.certificate.validToDate.getTime()) {
+      throw new CausewayError('InternalError', `the certificate expired on ${this.certificate.validTo}`);
+    }
+    if (now < this.certificate.validFromDate.getTime()) {
+      throw new CausewayError('InternalError', `the certificate is not valid before ${this.certificate.validFrom}`);
+    }
+  }
+
+  static create(commonName: string, options: AuthorityOptions): { certificatePem: string; privateKeyPem: Secret } {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const now = options.clock.now();
+    const certificate = makeCertificate({
+      use: 'ca',
+      subject: { commonName, organizations: [] },
+      publicKey,
+      notBefore: now - BACKDATE_MS,
+      notAfter: now + CA_DAYS * DAY_MS,
+      issuerKey: privateKey,
+      ...(options.random === undefined ? {} : { random: options.random }),
+    });
+    return { certificatePem: certificate.toString(), privateKeyPem: privateKeyPem(privateKey) };
+  }
+
+  issueServing(request: ServingRequest): IssuedCertificate {
+    const subject = { commonName: request.commonName, organizations: request.organizations ?? [] };
+    return this.#issue('server', subject, request.days, {
+      dnsNames: request.dnsNames,
+      ipAddresses: request.ipAddresses,
+      uris: request.uris ?? [],
+    });
+  }
+
+  issueClient(request: ClientRequest): IssuedCertificate {
+    const uid = request.uid === undefined ? {} : { uid: request.uid };
+    const subject = { commonName: request.user, organizations: request.groups, ...uid };
+    return this.#issue('client', subject, request.days);
+  }
+
+  #issue(use: 'server' | 'client', subject: Subject, days = LEAF_DAYS, names?: AlternativeNames): IssuedCertificate {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const now = this.#options.clock.now();
+    const notBefore = Math.max(now - BACKDATE_MS, this.certificate.validFromDate.getTime());
+    const notAfter = Math.min(now + days * DAY_MS, this.certificate.validToDate.getTime());
+    const certificate = makeCertificate({
+      use,
+      subject,
+      ...(names === undefined ? {} : { names }),
+      publicKey,
+      notBefore,
+      notAfter,
+      issuer: this.certificate,
+      issuerKey: this.#key,
+      ...(this.#options.random === undefined ? {} : { random: this.#options.random }),
+    });
+    return {
+      certificatePem: certificate.toString(),
+      privateKeyPem: privateKeyPem(privateKey),
+      certificate,
+      notBefore,
+      notAfter,
+    };
+  }
+}
+
+function privateKeyPem(key: KeyObject): Secret {
+  return new Secret(key.export({ type: 'pkcs8', format: 'pem' }) as string);
+}
+
+function parseCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw new CausewayError('InternalError', 'the certificate cannot be parsed', { cause });
+  }
+}
+
+function parsePrivateKey(pem: Secret): KeyObject {
+  try {
+    return createPrivateKey(pem.reveal());
+  } catch {
+    throw new CausewayError('InternalError', 'the private key cannot be parsed'); // no cause: it might quote the key
+  }
+}

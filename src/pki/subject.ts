@@ -1,0 +1,62 @@
+import type { X509Certificate } from 'node:crypto';
+import { ProtocolError } from '../lib/errors.ts';
+import { type Subject, subjectBytes } from './certificate.ts';
+import { expectElement, readElement, readElements, readText, TAG } from './der.ts';
+import { OID, oid } from './oids.ts';
+
+/**
+ * Common name, organizations and Kubernetes' UID from a certificate's subject, read from its DER: the text that OpenSSL prints
+ * cannot tell `O=a` plus a line break from two attributes. Throws `ProtocolError` on more than one CN or UID, or an odd string type.
+ */
+export function subjectOf(certificate: X509Certificate): Subject {
+  const found = new Map<string, string[]>();
+  for (const set of readElements(readElement(subjectBytes(certificate)).content)) {
+    expectElement(set, TAG.set, 'relative distinguished name');
+    for (const attribute of readElements(set.content)) {
+      const [type, value] = readElements(expectElement(attribute, TAG.sequence, 'attribute').content);
+      const name = WANTED.find((dotted) => type !== undefined && oid(dotted).equals(type.bytes));
+      if (name === undefined || value === undefined) continue;
+      found.set(name, [...(found.get(name) ?? []), readText(value)]);
+    }
+  }
+  const uid = single(found.get(OID.kubernetesUid), 'UID');
+  return {
+    commonName: single(found.get(OID.commonName), 'common name') ?? '',
+    organizations: found.get(OID.organization) ?? [],
+    ...(uid === undefined ? {} : { uid }),
+  };
+}
+
+const WANTED = [OID.commonName, OID.organization, OID.kubernetesUid];
+
+function single(values: readonly string[] | undefined, what: string): string | undefined {
+  if (values !== undefined && values.length > 1) throw new ProtocolError(`certificate has more than one ${what}`);
+  return values?.[0];
+}
+
+/** The URI names of a certificate: `causeway:node-uid:…`. */
+export function uriNamesOf(certificate: X509Certificate): string[] {
+  return alternativeNames(certificate, 6);
+}
+
+export function dnsNamesOf(certificate: X509Certificate): string[] {
+  return alternativeNames(certificate, 2);
+}
+
+function alternativeNames(certificate: X509Certificate, kind: number): string[] {
+  const tbs = readElements(readElement(certificate.raw).content)[0];
+  const wrapper = readElements(expectElement(tbs, TAG.sequence, 'tbsCertificate').content).find(
+    ({ tag }) => tag === 0xa3,
+  );
+  if (wrapper === undefined) return [];
+  const names: string[] = [];
+  for (const extension of readElements(readElement(wrapper.content).content)) {
+    const parts = readElements(extension.content);
+    if (parts[0] === undefined || !oid(OID.subjectAltName).equals(parts[0].bytes)) continue;
+    const value = expectElement(parts.at(-1), TAG.octetString, 'subjectAltName');
+    for (const name of readElements(readElement(value.content).content)) {
+      if (name.tag === (0x80 | kind)) names.push(name.content.toString('latin1'));
+    }
+  }
+  return names;
+}
