@@ -1,3 +1,53 @@
-import type { Authenticator } from './authenticator.ts';
-/** CN is the user, each O a group. */
-export declare function x509Authenticator(): Authenticator;
+import { createHash, type X509Certificate } from 'node:crypto';
+import { ProtocolError } from '../lib/errors.ts';
+import { subjectOf } from '../pki/subject.ts';
+import type { AuthenticationResult, Authenticator } from './authenticator.ts';
+import { unauthorized } from './unauthorized.ts';
+
+const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id';
+
+/** The subject of a verified client certificate: CN is the user, each O a group, Kubernetes' own OID the UID. */
+export function x509Authenticator(): Authenticator {
+  // One certificate object a connection: its requests share the answer, and it goes with the connection.
+  const answers = new WeakMap<X509Certificate, AuthenticationResult>();
+  return {
+    name: 'x509',
+    authenticate: async ({ certificateState, peerCertificate }) => {
+      switch (certificateState) {
+        case 'none':
+          return undefined;
+        case 'invalid':
+          throw unauthorized('the client certificate is not valid');
+        case 'verified': {
+          if (peerCertificate === undefined) throw unauthorized('the client certificate is missing');
+          const known = answers.get(peerCertificate);
+          if (known !== undefined) return known;
+          const answer = identify(peerCertificate);
+          answers.set(peerCertificate, answer);
+          return answer;
+        }
+      }
+    },
+  };
+}
+
+function identify(certificate: X509Certificate): AuthenticationResult {
+  try {
+    const { commonName, organizations, uid } = subjectOf(certificate);
+    if (commonName === '') throw unauthorized('the client certificate has no common name');
+    const fingerprint = createHash('sha256').update(certificate.raw).digest('hex');
+    return {
+      user: {
+        username: commonName,
+        groups: organizations,
+        ...(uid === undefined ? {} : { uid }),
+        extra: { [CREDENTIAL_ID]: [`X509SHA256=${fingerprint}`] },
+      },
+      method: 'x509',
+      expiresAt: certificate.validToDate.getTime(),
+    };
+  } catch (error) {
+    if (error instanceof ProtocolError) throw unauthorized(`the client certificate's subject: ${error.message}`);
+    throw error;
+  }
+}

@@ -44,14 +44,17 @@ interface CachedContext {
   readonly context: SecureContext;
 }
 
-/** One context for each trust source, until it, the certificate or the version differs: parsing them takes longer than a dial. */
-const contexts = new WeakMap<TrustSource, CachedContext>();
+/** One context for each pair of trust and identity, until one of them changes: making it takes longer than a dial. */
+const contexts = new WeakMap<TrustSource, WeakMap<object, CachedContext>>();
+const NOBODY = {};
 
 function contextFor(client: ClientTls): SecureContext {
   const ca = client.ca.current();
   const identity = client.identity?.current();
   const minVersion = client.minVersion ?? 'TLSv1.3';
-  const cached = contexts.get(client.ca);
+  const byIdentity = contexts.get(client.ca) ?? new WeakMap<object, CachedContext>();
+  contexts.set(client.ca, byIdentity);
+  const cached = byIdentity.get(client.identity ?? NOBODY);
   if (cached?.ca === ca && cached.identity === identity && cached.minVersion === minVersion) return cached.context;
   // Node takes an empty list for "nobody", but a missing one for "every public CA".
   if (ca.length === 0) throw new CausewayError('InternalError', 'a TLS client needs a CA to verify its server with');
@@ -63,7 +66,7 @@ function contextFor(client: ClientTls): SecureContext {
     ciphers: CIPHERS,
     secureOptions: SECURE_OPTIONS,
   });
-  contexts.set(client.ca, { ca, identity, minVersion, context });
+  byIdentity.set(client.identity ?? NOBODY, { ca, identity, minVersion, context });
   return context;
 }
 
