@@ -1,5 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type {
+  DescribedDefinition,
+  DescribedProperty,
+  GroupVersionKindOf,
+  TypeSchema,
+} from '../../src/api/schema/definition.ts';
 import { type ModelProperty, readModel } from './client-node.ts';
 import { type Declaration, type DeclaredProperty, readDeclarations } from './kubernetes-models.ts';
 import {
@@ -10,36 +16,6 @@ import {
   specialDescriptions,
   specialProperties,
 } from './rules.ts';
-
-/** A type in OpenAPI v2's terms. `ref` names a definition. */
-export interface TypeNode {
-  ref?: string;
-  type?: 'string' | 'integer' | 'number' | 'boolean' | 'array' | 'object';
-  format?: string;
-  items?: TypeNode;
-  additionalProperties?: TypeNode;
-  enum?: string[];
-}
-
-export interface PropertyNode extends TypeNode {
-  description?: string;
-}
-
-export interface GroupVersionKind {
-  group: string;
-  version: string;
-  kind: string;
-}
-
-export interface DefinitionNode {
-  name: string;
-  description?: string;
-  type?: 'object' | 'string';
-  format?: string;
-  properties?: Record<string, PropertyNode>;
-  required?: string[];
-  gvk?: GroupVersionKind[];
-}
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 
@@ -102,8 +78,17 @@ function modelCandidates(definition: string): string[] {
   ];
 }
 
+/** client-node's model name of each definition: `V1Pod` → `io.k8s.api.core.v1.Pod`. The more precise name wins. */
+export function modelNames(definitions: readonly DescribedDefinition[]): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const position of [1, 2, 0]) {
+    for (const { name } of definitions) names.set(modelCandidates(name)[position]!, name);
+  }
+  return names;
+}
+
 /** Reads both packages and joins them: client-node for what exists, kubernetes-models for references and words. */
-export function buildDefinitions(nodeModules: string): DefinitionNode[] {
+export function buildDefinitions(nodeModules: string): DescribedDefinition[] {
   const models = join(nodeModules, '@kubernetes/client-node/dist/gen/models');
   const kinds = join(nodeModules, 'kubernetes-models');
   const machinery = join(nodeModules, '@kubernetes-models/apimachinery');
@@ -126,7 +111,7 @@ export function buildDefinitions(nodeModules: string): DefinitionNode[] {
     references.set(`II${flatName(definition).slice(1)}`, definition);
     references.set(`I${flatName(definition)}`, definition);
   }
-  const result: DefinitionNode[] = [];
+  const result: DescribedDefinition[] = [];
   for (const declaration of declarations) {
     const special = specialDefinitions[declaration.definition];
     const model = modelCandidates(declaration.definition).find((name) => existsSync(join(models, `${name}.js`)));
@@ -143,38 +128,40 @@ function joined(
   declaration: Declaration,
   model: readonly ModelProperty[],
   references: ReadonlyMap<string, string>,
-): DefinitionNode {
+): DescribedDefinition {
   const { definition } = declaration;
   const description = specialDescriptions[definition] ?? declaration.description;
-  const node: DefinitionNode = { name: definition, ...(description === '' ? {} : { description }) };
+  const words = description === '' ? {} : { description };
   const special = specialDefinitions[definition];
-  if (special !== undefined) return { ...node, ...special };
-  node.type = 'object';
-  const properties: Record<string, PropertyNode> = {};
-  for (const property of model) {
-    properties[property.name] = propertyNode(declaration, property, references);
-  }
-  node.properties = properties;
-  const required = model.filter((p) => p.required).map((p) => p.name);
-  if (required.length > 0) node.required = required;
+  if (special !== undefined) return { name: definition, ...words, ...special };
+  const required = model.filter((property) => property.required).map((property) => property.name);
+  const gvk = kindsOf(declaration);
+  return {
+    name: definition,
+    ...words,
+    type: 'object',
+    properties: Object.fromEntries(model.map((p) => [p.name, propertyNode(declaration, p, references)])),
+    ...(required.length === 0 ? {} : { required }),
+    ...(gvk.length === 0 ? {} : { gvk }),
+  };
+}
+
+function kindsOf({ definition, apiVersion, kind }: Declaration): GroupVersionKindOf[] {
   const name = definition.slice(definition.lastIndexOf('.') + 1);
   if (definition.startsWith(meta) && metaKinds.has(name)) {
     const groups = kindsOfEveryGroup.has(name) ? stableGroupVersions : [['', 'v1'] as const];
-    node.gvk = groups.map(([group, version]) => ({ group, version, kind: name }));
-  } else if (declaration.apiVersion !== undefined && declaration.kind !== undefined) {
-    const [group, version] = declaration.apiVersion.includes('/')
-      ? (declaration.apiVersion.split('/') as [string, string])
-      : (['', declaration.apiVersion] as const);
-    node.gvk = [{ group, version, kind: declaration.kind }];
+    return groups.map(([group, version]) => ({ group, version, kind: name }));
   }
-  return node;
+  if (apiVersion === undefined || kind === undefined) return [];
+  const slash = apiVersion.indexOf('/');
+  return [{ group: apiVersion.slice(0, Math.max(slash, 0)), version: apiVersion.slice(slash + 1), kind }];
 }
 
 function propertyNode(
   declaration: Declaration,
   property: ModelProperty,
   references: ReadonlyMap<string, string>,
-): PropertyNode {
+): DescribedProperty {
   const declared = declaration.properties.get(property.name);
   if (declared === undefined) throw new Error(`${declaration.definition}.${property.name}: not in kubernetes-models`);
   const special = specialProperties[`${declaration.definition}.${property.name}`];
@@ -204,8 +191,8 @@ function typeNode(
   type: string,
   property: ModelProperty,
   references: ReadonlyMap<string, string>,
-): TypeNode {
-  const inner = (text: string): TypeNode => typeNode(declaration, text.trim(), property, references);
+): TypeSchema {
+  const inner = (text: string): TypeSchema => typeNode(declaration, text.trim(), property, references);
   const array = arrayType.exec(type);
   if (array !== null) return { type: 'array', items: inner(array[1]!) };
   const map = mapType.exec(type);

@@ -1,6 +1,6 @@
-import type { DefinitionNode, TypeNode } from './definitions.ts';
+import type { DescribedDefinition, TypeSchema } from '../../src/api/schema/definition.ts';
 
-type Special = Pick<DefinitionNode, 'type' | 'format'>;
+type Special = Pick<DescribedDefinition, 'type' | 'format'>;
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const apiextensions = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1';
@@ -22,7 +22,7 @@ export const specialDefinitions: Readonly<Record<string, Special>> = {
 };
 
 /** Properties of which the packages lose the type. */
-export const specialProperties: Readonly<Record<string, TypeNode>> = {
+export const specialProperties: Readonly<Record<string, TypeSchema>> = {
   'io.k8s.api.apps.v1.StatefulSetSpec.volumeClaimTemplates': {
     type: 'array',
     items: { ref: 'io.k8s.api.core.v1.PersistentVolumeClaim' },
@@ -51,3 +51,25 @@ export const metaKinds: ReadonlySet<string> = new Set([
 
 /** Kinds of the meta group that every served group-version has too. */
 export const kindsOfEveryGroup: ReadonlySet<string> = new Set(['DeleteOptions', 'WatchEvent']);
+
+/** Structs of which one member may be set, chosen by a discriminator. */
+export const unionTable: Readonly<Record<string, Record<string, unknown>>> = {
+  'core.v1.AppArmorProfile': {
+    discriminator: 'type',
+    'fields-to-discriminateBy': { localhostProfile: 'LocalhostProfile' },
+  },
+  'core.v1.PodSchedulingGroup': { 'fields-to-discriminateBy': { podGroupName: 'PodGroupName' } },
+  'core.v1.SeccompProfile': {
+    discriminator: 'type',
+    'fields-to-discriminateBy': { localhostProfile: 'LocalhostProfile' },
+  },
+  'flowcontrol.v1.LimitResponse': { discriminator: 'type', 'fields-to-discriminateBy': { queuing: 'Queuing' } },
+  'flowcontrol.v1.PriorityLevelConfigurationSpec': {
+    discriminator: 'type',
+    'fields-to-discriminateBy': { exempt: 'Exempt', limited: 'Limited' },
+  },
+  'flowcontrol.v1.Subject': {
+    discriminator: 'kind',
+    'fields-to-discriminateBy': { group: 'Group', serviceAccount: 'ServiceAccount', user: 'User' },
+  },
+};

@@ -1,4 +1,5 @@
-import { type DefinitionNode, stableGroupVersions } from './definitions.ts';
+import type { DescribedDefinition } from '../../src/api/schema/definition.ts';
+import { stableGroupVersions } from './definitions.ts';
 
 /** Definitions whose short name is a global of TypeScript that the generated file itself needs. */
 const reserved: Readonly<Record<string, string>> = { JSON: 'JSONValue' };
@@ -8,7 +9,7 @@ const reserved: Readonly<Record<string, string>> = { JSON: 'JSONValue' };
  * owns the short name (`Event` is core's, `HorizontalPodAutoscaler` is autoscaling/v2's), every other one is prefixed by its
  * group and version (`EventsV1Event`, `AutoscalingV1HorizontalPodAutoscaler`).
  */
-export function typeNames(definitions: readonly DefinitionNode[]): Map<string, string> {
+export function typeNames(definitions: readonly DescribedDefinition[]): Map<string, string> {
   const order = new Map(stableGroupVersions.map(([group, version], index) => [groupVersionKey(group, version), index]));
   const rank = (name: string): number => order.get(name.split('.').slice(-3, -1).join('.')) ?? order.size;
   const taken = new Set<string>();

@@ -1,4 +1,4 @@
-import type { DefinitionNode, PropertyNode, TypeNode } from './definitions.ts';
+import type { DescribedDefinition, TypeSchema } from '../../src/api/schema/definition.ts';
 import { typeNames } from './type-names.ts';
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1';
@@ -29,7 +29,7 @@ export type { ObjectMeta, OwnerReference };
 `;
 
 /** The text of `generated/types.ts`. */
-export function typescriptOf(definitions: readonly DefinitionNode[]): string {
+export function typescriptOf(definitions: readonly DescribedDefinition[]): string {
   const names = typeNames(definitions);
   const parts = [header];
   for (const definition of [...definitions].sort((a, b) => (names.get(a.name)! < names.get(b.name)! ? -1 : 1))) {
@@ -45,7 +45,7 @@ export function typescriptOf(definitions: readonly DefinitionNode[]): string {
   return parts.join('\n').replaceAll('\n\n\n', '\n\n');
 }
 
-function declarationOf(definition: DefinitionNode, name: string, names: ReadonlyMap<string, string>): string {
+function declarationOf(definition: DescribedDefinition, name: string, names: ReadonlyMap<string, string>): string {
   const topLevel = definition.gvk !== undefined;
   const lines = [topLevel ? `export type ${name} = {` : `export interface ${name} {`];
   for (const [key, property] of Object.entries(definition.properties!)) {
@@ -60,7 +60,7 @@ function declarationOf(definition: DefinitionNode, name: string, names: Readonly
   return lines.join('\n');
 }
 
-function typeOf(node: TypeNode | PropertyNode, names: ReadonlyMap<string, string>): string {
+function typeOf(node: TypeSchema, names: ReadonlyMap<string, string>): string {
   if (node.ref !== undefined) return names.get(node.ref)!;
   if (node.enum !== undefined) return node.enum.map((value) => `'${value}'`).join(' | ');
   switch (node.type) {

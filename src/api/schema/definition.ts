@@ -20,9 +20,7 @@ export interface PropertySchema extends TypeSchema {
   readonly mapType?: 'atomic' | 'granular';
   readonly patchStrategy?: readonly PatchStrategy[];
   readonly patchMergeKey?: string;
-  /** The protobuf field number; absent where Kubernetes has no protobuf form of the field. */
-  readonly number?: number;
-  /** The protobuf type where the JSON type does not tell it: `bytes`, `int32`, a message, … */
+  /** The protobuf field: a row of `protobuf/fields.ts`, such as `3`, `24*`, `2/4`. Absent where there is none. */
   readonly wire?: string;
 }
 
@@ -47,4 +45,14 @@ export interface DefinitionSchema {
 /** Where definitions come from. The built-in one is `loadSchema()`; custom resources add their own. */
 export interface SchemaSource {
   get(definition: string): DefinitionSchema | undefined;
+}
+
+export interface DescribedProperty extends PropertySchema {
+  readonly description?: string;
+}
+
+/** A definition with its words, as the build step makes it; at run time the words are kept apart. */
+export interface DescribedDefinition extends DefinitionSchema {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, DescribedProperty>>;
 }
