@@ -14,6 +14,19 @@ export interface Attributes {
   readonly name: string;
   /** Non-resource requests only. */
   readonly path: string;
+  /**
+   * The requirements of the request's field selector (list, watch, deletecollection), all of which must hold; absent when there is none
+   * or when it could not be parsed. An authoriser may only use them to allow less: the Node authoriser lets a node list the pods of
+   * `spec.nodeName=<itself>` and no others. `fieldSelector=metadata.name=x` also sets `name`.
+   */
+  readonly fieldSelector?: readonly SelectorRequirement[];
+}
+
+/** `spec.nodeName=a` is `{ key: 'spec.nodeName', operator: '=', value: 'a' }`. */
+export interface SelectorRequirement {
+  readonly key: string;
+  readonly operator: '=' | '!=';
+  readonly value: string;
 }
 
 export interface Decision {

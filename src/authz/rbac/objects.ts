@@ -3,17 +3,17 @@ import type { KubeObject } from '../../api/object.ts';
 /** The four RBAC kinds, as far as evaluation reads them. `rbac.authorization.k8s.io/v1`. */
 export interface PolicyRule {
   readonly verbs: readonly string[];
-  readonly apiGroups?: readonly string[];
-  readonly resources?: readonly string[];
-  readonly resourceNames?: readonly string[];
-  readonly nonResourceURLs?: readonly string[];
+  readonly apiGroups?: readonly string[] | undefined;
+  readonly resources?: readonly string[] | undefined;
+  readonly resourceNames?: readonly string[] | undefined;
+  readonly nonResourceURLs?: readonly string[] | undefined;
 }
 
 export interface Subject {
   readonly kind: string;
-  readonly apiGroup?: string;
+  readonly apiGroup?: string | undefined;
   readonly name: string;
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
 }
 
 export interface RoleRef {
@@ -23,31 +23,31 @@ export interface RoleRef {
 }
 
 export interface LabelSelector {
-  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchLabels?: Readonly<Record<string, string>> | undefined;
   readonly matchExpressions?: readonly {
     readonly key: string;
     readonly operator: string;
-    readonly values?: readonly string[];
+    readonly values?: readonly string[] | undefined;
   }[];
 }
 
 export interface Role extends KubeObject {
-  readonly rules?: readonly PolicyRule[] | null;
+  readonly rules?: readonly PolicyRule[] | null | undefined;
 }
 
 export interface ClusterRole extends KubeObject {
-  readonly rules?: readonly PolicyRule[] | null;
+  readonly rules?: readonly PolicyRule[] | null | undefined;
   readonly aggregationRule?: { readonly clusterRoleSelectors?: readonly LabelSelector[] };
 }
 
 export interface RoleBinding extends KubeObject {
   readonly roleRef: RoleRef;
-  readonly subjects?: readonly Subject[] | null;
+  readonly subjects?: readonly Subject[] | null | undefined;
 }
 
 export interface ClusterRoleBinding extends KubeObject {
   readonly roleRef: RoleRef;
-  readonly subjects?: readonly Subject[] | null;
+  readonly subjects?: readonly Subject[] | null | undefined;
 }
 
 /**
