@@ -33,9 +33,8 @@ export function namespacePrefix(group: string, resource: string, namespace: stri
 export function storageKey(group: string, resource: string, namespace: string, name: string): string {
   checkSegment('name', name);
   const key = namespacePrefix(group, resource, namespace) + name;
-  if (Buffer.byteLength(key) > MAX_KEY_BYTES) {
-    throw new CausewayError('BadRequest', `the object's key is longer than ${MAX_KEY_BYTES} bytes`);
-  }
+  // Most keys are far from the limit; only then are the bytes counted.
+  if (key.length * 3 > MAX_KEY_BYTES) keyBytes(key);
   return key;
 }
 
@@ -43,4 +42,23 @@ function checkSegment(what: string, segment: string): void {
   if (segment === '' || segment === '.' || segment === '..' || /[/\0]/.test(segment) || !segment.isWellFormed()) {
     throw new CausewayError('BadRequest', `invalid ${what} ${JSON.stringify(segment)}`);
   }
+}
+
+/** A key as the store orders it. Throws `BadRequest` for one that no store takes. */
+export function keyBytes(key: string): Buffer {
+  if (key === '' || !key.isWellFormed()) throw new CausewayError('BadRequest', 'invalid storage key');
+  const bytes = Buffer.from(key);
+  if (bytes.length > MAX_KEY_BYTES) {
+    throw new CausewayError('BadRequest', `the object's key is longer than ${MAX_KEY_BYTES} bytes`);
+  }
+  return bytes;
+}
+
+/** The first bytes after all keys that begin with `prefix`. */
+export function prefixEnd(prefix: string): Buffer {
+  const bytes = Buffer.from(prefix);
+  // UTF-8 has no byte 0xff, so adding one to the last byte cannot overflow.
+  if (bytes.length === 0) return Buffer.from([0xff]);
+  bytes[bytes.length - 1]! += 1;
+  return bytes;
 }

@@ -1,3 +1,5 @@
+import { CausewayError } from '../lib/errors.ts';
+
 /**
  * The one storage interface. `lmdb/` is the embedded default; `etcd/` comes behind it later.
  *
@@ -34,13 +36,14 @@ export interface DeleteOp {
 
 export type TxnOp = PutOp | DeleteOp;
 
+/** `entries` has one for each operation that changed something, in order; a delete of a key that is not there changes nothing. */
 export type TxnResult =
   | { readonly ok: true; readonly revision: number; readonly entries: readonly Entry[] }
   /** Nothing was written. `current` is what the first failing key holds now. */
   | { readonly ok: false; readonly failedKey: string; readonly current: Entry | undefined };
 
 export interface ListOptions {
-  /** Read the state at this revision; the present one without it. Throws `Expired` when it is compacted. */
+  /** Read the state at this revision; the present one without it. Throws `CompactedError` when it is compacted, `BadRequest` when it is not reached yet. */
   readonly revision?: number;
   readonly limit?: number;
   /** Start after this key (exclusive): how a list continues. */
@@ -64,6 +67,17 @@ export interface WatchEvent {
   readonly revision: number;
 }
 
+/** `Expired`: the revision that was asked for is compacted away. */
+export class CompactedError extends CausewayError {
+  /** Watches start after this revision or later, lists show this revision or later. */
+  readonly compactedRevision: number;
+
+  constructor(revision: number, compactedRevision: number) {
+    super('Expired', `revision ${revision} is compacted: the oldest is ${compactedRevision}`);
+    this.compactedRevision = compactedRevision;
+  }
+}
+
 export interface Store {
   /** The revision of the last durable transaction. */
   revision(): number;
@@ -76,11 +90,19 @@ export interface Store {
   txn(ops: readonly TxnOp[]): Promise<TxnResult>;
   /**
    * Every committed, durable change under `prefix` with revision > `afterRevision`, once, in order, in batches of one or more.
-   * Throws `Expired` when `afterRevision` is compacted away. Ends when `signal` aborts. A consumer that falls behind further than
+   * Throws `CompactedError` when `afterRevision` is compacted away. Ends when `signal` aborts. A consumer that falls behind further than
    * the store's limit gets `Expired` too: nothing is buffered without end.
    */
   watch(prefix: string, afterRevision: number, signal: AbortSignal): AsyncIterable<readonly WatchEvent[]>;
-  /** Forgets history up to and including `revision`; the present state stays. */
+  /**
+   * The changes under `prefix` with `afterRevision` < revision <= `throughRevision`, once, in order, then it ends: how a watcher catches up
+   * that knows what came later. Throws `CompactedError` as `watch` does. The changes of one revision are never split over batches, here and there.
+   */
+  changes(prefix: string, afterRevision: number, throughRevision: number): AsyncIterable<readonly WatchEvent[]>;
+  /**
+   * Forgets the changes up to and including `revision`, so that a watch can start after it but not before it; the state at `revision` and
+   * every later one can still be listed.
+   */
   compact(revision: number): Promise<void>;
   /** Waits for pending commits, then closes. */
   close(): Promise<void>;

@@ -1,0 +1,171 @@
+import { CausewayError } from '../../lib/errors.ts';
+import { MAX_COMMIT_BYTES, MAX_COMMIT_MS, MAX_COMMIT_TXNS, MAX_PENDING_TXNS } from '../limits.ts';
+import type { TxnOp, TxnResult, WatchEvent } from '../store.ts';
+import { checkOps, Plan } from './plan.ts';
+import type { Tables, Write } from './tables.ts';
+
+export interface CommitQueueOptions {
+  readonly tables: Tables;
+  /** The revision of the last durable commit. */
+  readonly revision: number;
+  /** Called after each durable commit, before its transactions are acknowledged. */
+  readonly committed: (revision: number, events: readonly WatchEvent[]) => void;
+  /** Makes a public error of what the disk or LMDB said. After a fatal one nothing is written any more. */
+  readonly explain: (error: unknown) => Promise<{ readonly error: CausewayError; readonly fatal: boolean }>;
+}
+
+interface Waiting<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type PendingTxn = Waiting<TxnResult> & { readonly ops: readonly TxnOp[] };
+type PendingUpkeep = Waiting<void> & { readonly plan: () => readonly Write[] };
+type Settle = () => void;
+
+/**
+ * Group commit. One commit runs at a time; the transactions that come meanwhile share the next one. Each is evaluated only when the commit
+ * before is durable, so compare-and-set is exact and nobody ever sees what a failed commit would have written.
+ */
+export class CommitQueue {
+  readonly #options: CommitQueueOptions;
+  #revision: number;
+  #txns: PendingTxn[] = [];
+  #upkeep: PendingUpkeep[] = [];
+  #running: Promise<void> | undefined;
+  #closed: CausewayError | undefined;
+  #failed: CausewayError | undefined;
+
+  constructor(options: CommitQueueOptions) {
+    this.#options = options;
+    this.#revision = options.revision;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  txn(ops: readonly TxnOp[]): Promise<TxnResult> {
+    return new Promise((resolve, reject) => {
+      this.#checkOpen();
+      if (this.#txns.length >= MAX_PENDING_TXNS) {
+        throw new CausewayError('TooManyRequests', 'storage: too many writes are waiting', {
+          details: { retryAfterSeconds: 1 },
+        });
+      }
+      checkOps(ops);
+      this.#txns.push({ ops, resolve, reject });
+      this.#start();
+    });
+  }
+
+  /**
+   * Writes that are no transaction: they get no revision and nobody watches them. They take turns with the transactions, so that `plan` sees a
+   * state that does not change until its writes are in.
+   */
+  upkeep(plan: () => readonly Write[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#checkOpen();
+      this.#upkeep.push({ plan, resolve, reject });
+      this.#start();
+    });
+  }
+
+  /** Waits for all that was submitted; what comes later is refused. */
+  async close(): Promise<void> {
+    this.#closed ??= new CausewayError('ServiceUnavailable', 'storage is closed');
+    await this.#running;
+  }
+
+  #start(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    // What is submitted in the same turn of the event loop shares the commit.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#txns.length > 0 || this.#upkeep.length > 0) {
+      if (this.#txns.length > 0) await this.#commitTxns();
+      const upkeep = this.#upkeep.shift();
+      if (upkeep !== undefined) await this.#commitUpkeep(upkeep);
+    }
+  }
+
+  async #commitUpkeep(upkeep: PendingUpkeep): Promise<void> {
+    try {
+      await this.#commit(upkeep.plan());
+      upkeep.resolve();
+    } catch (error) {
+      upkeep.reject(error);
+    }
+  }
+
+  async #commitTxns(): Promise<void> {
+    const plan = { settle: [] as Settle[], failing: [] as PendingTxn[] };
+    const batch = this.#plan(plan.settle, plan.failing);
+    try {
+      if (batch.writes.length > 0) {
+        await this.#commit([...batch.writes, { table: 'state', name: 'revision', revision: batch.revision }]);
+      }
+    } catch (error) {
+      for (const txn of plan.failing) txn.reject(error);
+      return;
+    }
+    if (batch.revision !== this.#revision) {
+      this.#revision = batch.revision;
+      this.#options.committed(batch.revision, batch.events);
+    }
+    for (const settle of plan.settle) settle();
+  }
+
+  #plan(settle: Settle[], taken: PendingTxn[]): Plan {
+    const snapshot = this.#options.tables.snapshot();
+    const plan = new Plan(snapshot, this.#revision);
+    try {
+      let count = 0;
+      while (count < this.#txns.length && count < MAX_COMMIT_TXNS && plan.bytes < MAX_COMMIT_BYTES) {
+        const txn = this.#txns[count++]!;
+        try {
+          const result = plan.add(txn.ops);
+          taken.push(txn);
+          settle.push(() => txn.resolve(result));
+        } catch (error) {
+          txn.reject(error);
+        }
+      }
+      this.#txns.splice(0, count);
+    } finally {
+      snapshot.done();
+    }
+    return plan;
+  }
+
+  #checkOpen(): void {
+    const refusal = this.#failed ?? this.#closed;
+    if (refusal !== undefined) throw refusal;
+  }
+
+  async #commit(writes: readonly Write[]): Promise<void> {
+    if (this.#failed !== undefined) throw this.#failed;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        // Whether it was written is not known, and LMDB may never answer again: only a restart tells.
+        this.#failed = new CausewayError('InternalError', 'storage: the disk does not answer, a restart is needed');
+        reject(this.#failed);
+      }, MAX_COMMIT_MS);
+    });
+    try {
+      await Promise.race([this.#options.tables.commit(writes), late]);
+    } catch (error) {
+      if (this.#failed !== undefined) throw this.#failed;
+      const explained = await this.#options.explain(error);
+      if (explained.fatal) this.#failed = explained.error;
+      throw explained.error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

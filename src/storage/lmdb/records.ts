@@ -1,0 +1,112 @@
+import { crc32 } from 'node:zlib';
+import { CausewayError } from '../../lib/errors.ts';
+
+/**
+ * Two tables make the store. `log` has one record for each change, under the place of the change; `index` tells for each key the place of its
+ * last change. A value is written once, at the end of the log.
+ *
+ *   log    [revision u64][sub u16] -> [kind u8][crc u32][previous revision u64][previous sub u16][key length u16][key][value]
+ *   index  [key]                   -> [revision u64][sub u16][kind u8]
+ *
+ * All numbers are big-endian, so that the log is ordered by revision. `crc` covers what follows it. `previous` is the place of the change of
+ * the same key before this one, 0 when there is none.
+ */
+export interface Place {
+  readonly revision: number;
+  /** Counts the changes of one revision. */
+  readonly sub: number;
+}
+
+export type ChangeKind = 'put' | 'delete';
+
+export interface LogRecord {
+  readonly kind: ChangeKind;
+  readonly previous: Place;
+  readonly key: string;
+  readonly value: Buffer;
+}
+
+export interface IndexRecord extends Place {
+  readonly kind: ChangeKind;
+}
+
+export const NOWHERE: Place = { revision: 0, sub: 0 };
+
+const PUT = 1;
+const DELETE = 2;
+const LOG_HEADER = 17;
+const CRC_END = 5;
+
+export function encodePlace(place: Place): Buffer {
+  const bytes = Buffer.allocUnsafe(10);
+  writePlace(bytes, place, 0);
+  return bytes;
+}
+
+export function decodePlace(bytes: Buffer): Place {
+  return readPlace(bytes, 0);
+}
+
+export function encodeRevision(revision: number): Buffer {
+  return encodePlace({ revision, sub: 0 }).subarray(0, 8);
+}
+
+export function decodeRevision(bytes: Buffer): number {
+  return readRevision(bytes, 0);
+}
+
+export function encodeLog(kind: ChangeKind, previous: Place, key: Buffer, value: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(LOG_HEADER + key.length + value.length);
+  bytes[0] = kind === 'put' ? PUT : DELETE;
+  writePlace(bytes, previous, 5);
+  bytes.writeUInt16BE(key.length, 15);
+  bytes.set(key, LOG_HEADER);
+  bytes.set(value, LOG_HEADER + key.length);
+  bytes.writeUInt32BE(crc32(bytes.subarray(CRC_END)), 1);
+  return bytes;
+}
+
+/** `value` is a view of `bytes`. Throws `InternalError` when the bytes are not what was written. */
+export function decodeLog(bytes: Buffer): LogRecord {
+  const keyEnd = bytes.length < LOG_HEADER ? Number.POSITIVE_INFINITY : LOG_HEADER + bytes.readUInt16BE(15);
+  if (keyEnd > bytes.length || crc32(bytes.subarray(CRC_END)) !== bytes.readUInt32BE(1)) {
+    throw new CausewayError('InternalError', 'storage: a record is corrupted');
+  }
+  return {
+    kind: decodeKind(bytes[0]),
+    previous: readPlace(bytes, 5),
+    key: bytes.toString('utf8', LOG_HEADER, keyEnd),
+    value: bytes.subarray(keyEnd),
+  };
+}
+
+export function encodeIndex(place: Place, kind: ChangeKind): Buffer {
+  const bytes = Buffer.allocUnsafe(11);
+  writePlace(bytes, place, 0);
+  bytes[10] = kind === 'put' ? PUT : DELETE;
+  return bytes;
+}
+
+export function decodeIndex(bytes: Buffer): IndexRecord {
+  return { revision: readRevision(bytes, 0), sub: bytes.readUInt16BE(8), kind: decodeKind(bytes[10]) };
+}
+
+function decodeKind(byte: number | undefined): ChangeKind {
+  if (byte === PUT) return 'put';
+  if (byte === DELETE) return 'delete';
+  throw new CausewayError('InternalError', 'storage: a record has an unknown kind');
+}
+
+function writePlace(bytes: Buffer, place: Place, offset: number): void {
+  bytes.writeUInt32BE(Math.floor(place.revision / 2 ** 32), offset);
+  bytes.writeUInt32BE(place.revision >>> 0, offset + 4);
+  bytes.writeUInt16BE(place.sub, offset + 8);
+}
+
+function readPlace(bytes: Buffer, offset: number): Place {
+  return { revision: readRevision(bytes, offset), sub: bytes.readUInt16BE(offset + 8) };
+}
+
+function readRevision(bytes: Buffer, offset: number): number {
+  return bytes.readUInt32BE(offset) * 2 ** 32 + bytes.readUInt32BE(offset + 4);
+}
