@@ -5,7 +5,7 @@ export interface ConnectionEvidence {
   /** Who the two ends are, as proved: `system:node:n1`, `system:kube-apiserver`. */
   readonly from: string;
   readonly to: string;
-  readonly transport: 'tls' | 'plain' | 'unix';
+  readonly transport: 'tls' | 'plain' | 'unix' | 'in-process';
   /** `TLSv1.3`, and the group that the key exchange used: `X25519MLKEM768`. */
   readonly tlsVersion?: string;
   readonly tlsGroup?: string;
@@ -14,6 +14,11 @@ export interface ConnectionEvidence {
   readonly serverVerifiedBy?: string;
   /** How the server verified the client: `x509`, `service-account`, … */
   readonly clientVerifiedBy?: string;
+  /**
+   * Which end reports. A connection whose two ends are both ours is reported by both, and counted once. Default `server` for the
+   * paths to the apiserver, `client` for the others.
+   */
+  readonly reportedBy?: 'client' | 'server';
 }
 
 export interface PathObserver {
