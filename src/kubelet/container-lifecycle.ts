@@ -1,0 +1,181 @@
+import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Container, LifecycleHandler, Pod } from '../api/generated/types.ts';
+import type { EventRecorder } from '../client/event-recorder.ts';
+import { sleep } from '../lib/deadline.ts';
+import type { ContainerStatus, PodSandbox, Runtime } from '../runtime/runtime.ts';
+import type { PodAddresses } from './downward.ts';
+import { containerEnvironment } from './environment.ts';
+import type { ObjectSource } from './object-source.ts';
+import { containerConfig } from './pod-config.ts';
+import { type ActionTarget, perform } from './probes/probe-action.ts';
+import type { PreparedVolume } from './volumes/volume-manager.ts';
+
+/** After a preStop hook a container still gets this long to end, as in Kubernetes. */
+const MINIMUM_GRACE_SECONDS = 2;
+/** How much of a termination message is kept: `core/v1` says 4096 bytes, or 2048 bytes or 80 lines of the log. */
+const MAX_TERMINATION_MESSAGE_BYTES = 4096;
+const MAX_LOG_MESSAGE_BYTES = 2048;
+const MAX_LOG_MESSAGE_LINES = 80;
+
+export interface LifecycleDependencies {
+  readonly runtime: Runtime;
+  readonly source: ObjectSource;
+  readonly events: EventRecorder;
+  readonly nodeRoom: Readonly<Record<string, string>>;
+  readonly trustedCa: () => string | Buffer;
+}
+
+/** A step of a container's start that failed: `reason` is what `kubectl get pods` shows. */
+export class ContainerStartError extends Error {
+  override readonly name = 'ContainerStartError';
+  readonly reason: 'CreateContainerConfigError' | 'CreateContainerError' | 'RunContainerError';
+
+  constructor(reason: ContainerStartError['reason'], cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.reason = reason;
+  }
+}
+
+/** Starts and ends the containers of one pod, with their hooks and events. */
+export class ContainerLifecycle {
+  readonly #d: LifecycleDependencies;
+  readonly #podDirectory: string;
+
+  constructor(dependencies: LifecycleDependencies, podDirectory: string) {
+    this.#d = dependencies;
+    this.#podDirectory = podDirectory;
+  }
+
+  /** Creates and starts a container; answers its id. Throws `ContainerStartError`. */
+  async start(
+    pod: Pod,
+    container: Container,
+    attempt: number,
+    sandbox: PodSandbox,
+    volumes: ReadonlyMap<string, PreparedVolume>,
+    addresses: PodAddresses,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { runtime, source, nodeRoom } = this.#d;
+    const config = await this.#step('CreateContainerConfigError', async () => {
+      const env = await containerEnvironment({ pod, source, addresses, nodeRoom, signal }, container);
+      const terminationLog = this.#terminationLog(container.name, attempt);
+      await prepareTerminationLog(terminationLog);
+      return containerConfig(pod, container, { attempt, env, volumes, terminationLog });
+    });
+    const id = await this.#step('CreateContainerError', () => runtime.createContainer(sandbox.id, config, signal));
+    if (runtime.name === 'process') {
+      this.#event(
+        pod,
+        container,
+        'Normal',
+        'ImageNotUsed',
+        `Container image "${container.image ?? ''}" is not used: the command runs with the node's own file system, read-only`,
+      );
+    }
+    this.#event(pod, container, 'Normal', 'Created', `Container created`);
+    await this.#step('RunContainerError', () => runtime.startContainer(id));
+    this.#event(pod, container, 'Normal', 'Started', `Container started`);
+    return id;
+  }
+
+  /** Runs the postStart hook; false when it failed, and the container must be killed. */
+  async postStart(pod: Pod, target: ActionTarget): Promise<boolean> {
+    const hook = target.container.lifecycle?.postStart;
+    if (hook === undefined) return true;
+    const result = await runHook(hook, target, 0x7fffffff);
+    if (!result.ok)
+      this.#event(pod, target.container, 'Warning', 'FailedPostStartHook', `PostStartHook failed: ${result.output}`);
+    return result.ok;
+  }
+
+  /** preStop, then the stop signal, then SIGKILL; all within the grace period. */
+  async stop(
+    pod: Pod,
+    run: ContainerStatus,
+    target: ActionTarget,
+    graceSeconds: number,
+    message: string,
+  ): Promise<void> {
+    this.#event(pod, target.container, 'Normal', 'Killing', message);
+    const hook = target.container.lifecycle?.preStop;
+    let grace = graceSeconds;
+    if (hook !== undefined && graceSeconds > 0) {
+      const started = Date.now();
+      const result = await runHook(hook, target, graceSeconds * 1000);
+      if (!result.ok)
+        this.#event(pod, target.container, 'Warning', 'FailedPreStopHook', `PreStopHook failed: ${result.output}`);
+      grace = Math.max(MINIMUM_GRACE_SECONDS, graceSeconds - (Date.now() - started) / 1000);
+    }
+    await this.#d.runtime.stopContainer(run.id, grace);
+  }
+
+  /** What the container left in its termination log, or the end of its log where its policy says so. */
+  async terminationMessage(container: Container, run: ContainerStatus): Promise<string> {
+    const file = this.#terminationLog(container.name, run.config.attempt);
+    const written = await readEnd(file, MAX_TERMINATION_MESSAGE_BYTES);
+    const failed = (run.exitCode ?? 137) !== 0;
+    if (written !== '' || container.terminationMessagePolicy !== 'FallbackToLogsOnError' || !failed) return written;
+    const log = await readEnd(run.logPath, MAX_LOG_MESSAGE_BYTES * 2);
+    const lines = log.split('\n').map((line) => line.replace(/^\S+ \S+ \S+ /, ''));
+    return lines.slice(-MAX_LOG_MESSAGE_LINES).join('\n').slice(-MAX_LOG_MESSAGE_BYTES);
+  }
+
+  async forget(container: string, attempt: number): Promise<void> {
+    await rm(dirname(this.#terminationLog(container, attempt)), { recursive: true, force: true });
+  }
+
+  #terminationLog(container: string, attempt: number): string {
+    return join(this.#podDirectory, 'containers', container, String(attempt), 'termination-log');
+  }
+
+  async #step<T>(reason: ContainerStartError['reason'], work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw new ContainerStartError(reason, error);
+    }
+  }
+
+  #event(pod: Pod, container: Container, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    const isInit = (pod.spec?.initContainers ?? []).some((c) => c.name === container.name);
+    const fieldPath = `spec.${isInit ? 'initContainers' : 'containers'}{${container.name}}`;
+    this.#d.events.record({ ...pod, apiVersion: 'v1', kind: 'Pod' }, type, reason, message, fieldPath);
+  }
+}
+
+async function runHook(
+  hook: LifecycleHandler,
+  target: ActionTarget,
+  timeoutMs: number,
+): Promise<{ ok: boolean; output: string }> {
+  if (hook.sleep !== undefined) {
+    await sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs));
+    return { ok: true, output: '' };
+  }
+  return perform(hook, target, timeoutMs);
+}
+
+/** The container's user writes to it, whoever that is; its folder is reachable through the mount alone. */
+async function prepareTerminationLog(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await writeFile(file, '');
+  await chmod(file, 0o666);
+}
+
+async function readEnd(file: string, maxBytes: number): Promise<string> {
+  try {
+    const handle = await open(file, 'r');
+    try {
+      const { size } = await handle.stat();
+      const length = Math.min(size, maxBytes);
+      const { buffer } = await handle.read(Buffer.alloc(length), 0, length, size - length);
+      return buffer.toString();
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,195 @@
+import { rm } from 'node:fs/promises';
+import type { Pod } from '../api/generated/types.ts';
+import type { EventRecorder } from '../client/event-recorder.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import { PODS } from '../client/resources.ts';
+import type { RestClient } from '../client/rest-client.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { ContainerLifecycle } from './container-lifecycle.ts';
+import { apiObjectSource } from './object-source.ts';
+import { containerSecurity, podLogDirectory, sandboxConfig, unsupportedByKubelet } from './pod-config.ts';
+import { PodWorker } from './pod-worker.ts';
+import { RuntimeView } from './runtime-view.ts';
+import { VolumeManager } from './volumes/volume-manager.ts';
+
+export interface KubeletDependencies {
+  readonly nodeName: string;
+  readonly client: RestClient;
+  readonly informers: InformerFactory;
+  readonly runtime: Runtime;
+  readonly events: EventRecorder;
+  /** The node's own addresses. */
+  readonly hostIPs: readonly string[];
+  readonly nodeRoom: Readonly<Record<string, string>>;
+  readonly podsDirectory: string;
+  readonly logsDirectory: string;
+  readonly trustedCa: () => string | Buffer;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Runs the pods that are bound to this node: a worker each. */
+export class Kubelet {
+  readonly #d: KubeletDependencies;
+  readonly #view: RuntimeView;
+  readonly #volumes: VolumeManager;
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #source;
+  #accepting = true;
+
+  constructor(dependencies: KubeletDependencies) {
+    this.#d = dependencies;
+    this.#view = new RuntimeView(dependencies.runtime);
+    this.#source = apiObjectSource(dependencies.client, dependencies.informers);
+    this.#volumes = new VolumeManager({
+      podsDirectory: dependencies.podsDirectory,
+      source: this.#source,
+      nodeRoom: dependencies.nodeRoom,
+      clock: dependencies.clock,
+    });
+  }
+
+  /** The informer that shows this node's pods; ask for it before the factory starts. */
+  watchPods(): void {
+    this.#podInformer().handle({
+      added: (pod) => this.#upsert(pod),
+      updated: (pod) => this.#upsert(pod),
+      deleted: (pod) => this.#workers.get(pod.metadata.uid ?? '')?.removed(),
+    });
+  }
+
+  /** Takes over what runs already, removes what belongs to no pod, and follows the runtime until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#view.refresh();
+    const following = this.#follow(signal);
+    await this.#podInformer().synced();
+    await this.#removeOrphans();
+    for (const worker of this.#workers.values()) worker.wake();
+    await following;
+  }
+
+  /** Ends every pod's containers, in time for the machine to stop. */
+  async shutdown(): Promise<void> {
+    this.#accepting = false;
+    await Promise.all(
+      [...this.#workers.values()].map((w) =>
+        w.shutdown().catch((error: unknown) => this.#d.log.warn('a pod was not stopped', { error: String(error) })),
+      ),
+    );
+  }
+
+  /** Ends the workers and leaves the containers running: the next start adopts them. */
+  async stop(): Promise<void> {
+    this.#accepting = false;
+    await Promise.all([...this.#workers.values()].map((w) => w.stop()));
+  }
+
+  get view(): RuntimeView {
+    return this.#view;
+  }
+
+  /** The pods of this node as last decided, with the newest status. */
+  pods(): readonly Pod[] {
+    return [...this.#workers.values()].map((w) => w.pod);
+  }
+
+  #podInformer() {
+    return this.#d.informers.for<Pod>(PODS, { fieldSelector: `spec.nodeName=${this.#d.nodeName}` });
+  }
+
+  #upsert(pod: Pod): void {
+    const uid = pod.metadata.uid ?? '';
+    const known = this.#workers.get(uid);
+    if (known !== undefined) {
+      known.update(pod);
+      return;
+    }
+    if (!this.#accepting) return;
+    const worker = this.#makeWorker(pod, uid);
+    this.#workers.set(uid, worker);
+    worker.wake();
+  }
+
+  #makeWorker(pod: Pod, uid: string): PodWorker {
+    const { client, runtime, events, nodeRoom, trustedCa, clock, log, logsDirectory, hostIPs } = this.#d;
+    return new PodWorker(pod, {
+      client,
+      runtime,
+      volumes: this.#volumes,
+      lifecycle: new ContainerLifecycle(
+        { runtime, source: this.#source, events, nodeRoom, trustedCa },
+        this.#volumes.podDirectory(uid),
+      ),
+      events,
+      clock,
+      log,
+      logsDirectory,
+      hostIPs,
+      trustedCa,
+      observe: () => this.#view.ofPod(uid),
+      refresh: () => this.#view.refresh(),
+      removePodLogs: (p) => rm(podLogDirectory(logsDirectory, p), { recursive: true, force: true }),
+      unsupported: (p) => unsupportedFields(p, runtime),
+      finished: () => {
+        this.#workers.delete(uid);
+      },
+    });
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    for await (const event of this.#d.runtime.events(signal)) {
+      await this.#view.refresh();
+      this.#workers.get(event.podUid)?.wake();
+    }
+  }
+
+  async #removeOrphans(): Promise<void> {
+    for (const sandbox of this.#view.sandboxes) {
+      if (this.#workers.has(sandbox.config.podUid)) continue;
+      this.#d.log.info('removing a sandbox whose pod is gone', { pod: sandbox.config.podName });
+      for (const container of this.#view.ofPod(sandbox.config.podUid).containers) {
+        await this.#d.runtime.stopContainer(container.id, 0);
+        await this.#d.runtime.removeContainer(container.id);
+      }
+      await this.#d.runtime.stopPodSandbox(sandbox.id);
+      await this.#d.runtime.removePodSandbox(sandbox.id);
+      await this.#volumes.teardown(sandbox.config.podUid);
+      await rm(sandbox.config.logDirectory, { recursive: true, force: true });
+    }
+    await this.#view.refresh();
+  }
+}
+
+/** Fields that neither this kubelet nor its runtime honours. */
+export function unsupportedFields(pod: Pod, runtime: Pick<Runtime, 'unsupported'>): readonly string[] {
+  const found = new Set(unsupportedByKubelet(pod));
+  const sandbox = sandboxConfig(pod, 0, '/');
+  for (const field of runtime.unsupported(sandbox)) found.add(field);
+  for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]) {
+    const limits = container.resources?.limits ?? {};
+    const config = {
+      name: container.name,
+      attempt: 0,
+      image: container.image ?? '',
+      command: container.command ?? [],
+      args: container.args ?? [],
+      workingDir: container.workingDir ?? '',
+      env: [],
+      mounts: [],
+      stdin: false,
+      stdinOnce: false,
+      tty: false,
+      security: containerSecurity(pod, container),
+      resources: {
+        ...(limits['cpu'] === undefined ? {} : { cpuMillis: 1 }),
+        ...(limits['memory'] === undefined ? {} : { memoryBytes: 1 }),
+      },
+      labels: {},
+      annotations: {},
+    };
+    for (const field of runtime.unsupported(sandbox, config)) found.add(field);
+  }
+  return [...found];
+}

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { arch, availableParallelism, release, totalmem } from 'node:os';
+import type { NodeCondition, NodeStatus } from '../api/generated/types.ts';
+import { rfc3339 } from '../lib/clock.ts';
+import type { RuntimeStatus } from '../runtime/runtime.ts';
+
+/** Kubernetes' default for `--max-pods`. */
+const MAX_PODS = 110;
+/** Less room than this is pressure. Kubernetes evicts below `memory.available<100Mi`. */
+const MINIMUM_FREE_BYTES = 100 << 20;
+/** What of the memory is kept back from pods. */
+const RESERVED_MEMORY_BYTES = 100 << 20;
+
+export interface NodeFacts {
+  readonly nodeName: string;
+  readonly addresses: readonly { readonly type: 'InternalIP' | 'Hostname'; readonly address: string }[];
+  readonly kubeletPort: number;
+  readonly kubeletVersion: string;
+  readonly runtimeVersion: string;
+  /** Where pods' volumes and logs are: its file system counts as the node's disk. */
+  readonly dataDirectory: string;
+}
+
+function fileText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+function osImage(): string {
+  return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(fileText('/etc/os-release'))?.[1] ?? 'Linux';
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+/** Kubernetes' name of this machine's architecture. */
+export function nodeArchitecture(): string {
+  return ARCHITECTURES[arch()] ?? arch();
+}
+
+function availableMemory(): number {
+  const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(fileText('/proc/meminfo'))?.[1];
+  return kib === undefined ? totalmem() : Number(kib) * 1024;
+}
+
+/** What pods may ask for in all, by resource: the amounts of `status.allocatable`. */
+export async function nodeRoom(dataDirectory: string): Promise<Record<string, string>> {
+  const disk = await statfs(dataDirectory);
+  return {
+    cpu: String(availableParallelism()),
+    memory: `${Math.floor((totalmem() - RESERVED_MEMORY_BYTES) / 1024)}Ki`,
+    'ephemeral-storage': String(Math.floor(disk.blocks * disk.bsize * 0.9)),
+    pods: String(MAX_PODS),
+  };
+}
+
+/** The whole `status` of the Node, with the transition times of `previous` where a condition has not changed. */
+export async function nodeStatus(
+  facts: NodeFacts,
+  runtime: RuntimeStatus,
+  previous: readonly NodeCondition[],
+  now: number,
+): Promise<NodeStatus> {
+  const disk = await statfs(facts.dataDirectory);
+  const room = await nodeRoom(facts.dataDirectory);
+  const lowMemory = availableMemory() < MINIMUM_FREE_BYTES;
+  const lowDisk = disk.bavail * disk.bsize < MINIMUM_FREE_BYTES;
+  const ready = runtime.ready && runtime.networkReady;
+  const isolated = runtime.isolation.length > 0;
+  const found: [type: string, status: boolean, reason: string, message: string][] = [
+    lowMemory
+      ? ['MemoryPressure', true, 'KubeletHasInsufficientMemory', 'kubelet has insufficient memory available']
+      : ['MemoryPressure', false, 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
+    lowDisk
+      ? ['DiskPressure', true, 'KubeletHasDiskPressure', 'kubelet has disk pressure']
+      : ['DiskPressure', false, 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
+    ['PIDPressure', false, 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+    ['PodsIsolated', isolated, isolated ? 'NamespacesInUse' : 'NoIsolation', runtime.message],
+    ready
+      ? ['Ready', true, 'KubeletReady', 'kubelet is posting ready status']
+      : ['Ready', false, 'KubeletNotReady', runtime.message],
+  ];
+  return {
+    addresses: facts.addresses.map((a) => ({ ...a })),
+    capacity: {
+      ...room,
+      memory: `${Math.floor(totalmem() / 1024)}Ki`,
+      'ephemeral-storage': `${Math.floor((disk.blocks * disk.bsize) / 1024)}Ki`,
+    },
+    allocatable: room,
+    conditions: found.map(([type, status, reason, message]) => {
+      const text = status ? 'True' : 'False';
+      const known = previous.find((c) => c.type === type);
+      const since = known?.status === text ? known.lastTransitionTime : undefined;
+      return {
+        type,
+        status: text,
+        reason,
+        message,
+        lastHeartbeatTime: rfc3339(now),
+        lastTransitionTime: since ?? rfc3339(now),
+      };
+    }),
+    daemonEndpoints: { kubeletEndpoint: { Port: facts.kubeletPort } },
+    nodeInfo: {
+      architecture: nodeArchitecture(),
+      bootID: fileText('/proc/sys/kernel/random/boot_id'),
+      containerRuntimeVersion: facts.runtimeVersion,
+      kernelVersion: release(),
+      kubeProxyVersion: '',
+      kubeletVersion: facts.kubeletVersion,
+      machineID: fileText('/etc/machine-id'),
+      operatingSystem: 'linux',
+      osImage: osImage(),
+      systemUUID: fileText('/etc/machine-id'),
+    },
+  };
+}

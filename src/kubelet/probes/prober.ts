@@ -1,0 +1,114 @@
+import type { Container, Probe } from '../../api/generated/types.ts';
+import { type ActionTarget, perform } from './probe-action.ts';
+
+export type ProbeKind = 'startup' | 'liveness' | 'readiness';
+
+/** What is known of a running container. */
+export interface Health {
+  /** The startup probe succeeded, or there is none. */
+  readonly started: boolean;
+  readonly ready: boolean;
+  /** Liveness or startup failed often enough: the container must be restarted, and why. */
+  readonly unhealthy:
+    | { readonly kind: ProbeKind; readonly message: string; readonly graceSeconds?: number }
+    | undefined;
+}
+
+export interface ProberEvents {
+  /** The health changed. */
+  changed(): void;
+  /** One attempt failed. */
+  failed(kind: ProbeKind, output: string): void;
+}
+
+/** Runs the probes of one running container, from its start until `stop()`. */
+export class Prober {
+  readonly #target: ActionTarget;
+  readonly #events: ProberEvents;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #started: boolean;
+  #ready: boolean;
+  #unhealthy: Health['unhealthy'];
+  #stopped = false;
+
+  constructor(target: ActionTarget, events: ProberEvents) {
+    this.#target = target;
+    this.#events = events;
+    const { startupProbe, readinessProbe } = target.container;
+    this.#started = startupProbe === undefined;
+    this.#ready = readinessProbe === undefined;
+    if (startupProbe !== undefined) this.#loop('startup', startupProbe);
+    else this.#startOthers();
+  }
+
+  get health(): Health {
+    return { started: this.#started, ready: this.#started && this.#ready, unhealthy: this.#unhealthy };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  #startOthers(): void {
+    const { livenessProbe, readinessProbe }: Container = this.#target.container;
+    if (livenessProbe !== undefined) this.#loop('liveness', livenessProbe);
+    if (readinessProbe !== undefined) this.#loop('readiness', readinessProbe);
+  }
+
+  #loop(kind: ProbeKind, probe: Probe): void {
+    const period = (probe.periodSeconds ?? 10) * 1000;
+    const timeout = (probe.timeoutSeconds ?? 1) * 1000;
+    let successes = 0;
+    let failures = 0;
+    const once = async (): Promise<void> => {
+      const result = await perform(probe, this.#target, timeout);
+      if (this.#stopped) return;
+      if (result.ok) {
+        successes++;
+        failures = 0;
+      } else {
+        failures++;
+        successes = 0;
+        this.#events.failed(kind, result.output);
+      }
+      const good = successes >= (probe.successThreshold ?? 1);
+      const bad = failures >= (probe.failureThreshold ?? 3);
+      if (this.#judge(kind, probe, good, bad, result.output)) return;
+      schedule(period);
+    };
+    const schedule = (ms: number): void => {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        void once();
+      }, ms);
+      this.#timers.add(timer);
+    };
+    schedule((probe.initialDelaySeconds ?? 0) * 1000);
+  }
+
+  /** Returns true when this probe's loop ends. */
+  #judge(kind: ProbeKind, probe: Probe, good: boolean, bad: boolean, output: string): boolean {
+    if (kind === 'readiness') {
+      const before = this.#ready;
+      if (good) this.#ready = true;
+      else if (bad) this.#ready = false;
+      if (this.#ready !== before) this.#events.changed();
+      return false;
+    }
+    if (bad) {
+      const graceSeconds = probe.terminationGracePeriodSeconds;
+      this.#unhealthy = { kind, message: output, ...(graceSeconds === undefined ? {} : { graceSeconds }) };
+      this.#events.changed();
+      return true;
+    }
+    if (kind === 'startup' && good) {
+      this.#started = true;
+      this.#startOthers();
+      this.#events.changed();
+      return true;
+    }
+    return false;
+  }
+}

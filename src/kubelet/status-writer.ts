@@ -1,0 +1,73 @@
+import type { Pod, PodStatus } from '../api/generated/types.ts';
+import { PODS } from '../client/resources.ts';
+import type { RestClient } from '../client/rest-client.ts';
+import { backoff, sleep } from '../lib/deadline.ts';
+import { isCode } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+
+const RETRY_BASE_MS = 100;
+const RETRY_MAX_MS = 10_000;
+
+/** Sends one pod's status, the newest only, until the apiserver has taken it. */
+export class StatusWriter {
+  readonly #client: RestClient;
+  readonly #pod: Pod;
+  readonly #log: Log;
+  readonly #signal: AbortSignal;
+  #sent: string | undefined;
+  #wanted: PodStatus | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(client: RestClient, pod: Pod, log: Log, signal: AbortSignal) {
+    this.#client = client;
+    this.#pod = pod;
+    this.#log = log;
+    this.#signal = signal;
+  }
+
+  report(status: PodStatus): void {
+    this.#wanted = status;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Resolves when what was reported last is stored, or the pod is gone. */
+  async flush(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (this.#wanted !== undefined && !this.#signal.aborted) {
+      const status = this.#wanted;
+      const text = JSON.stringify(status);
+      if (text === this.#sent) {
+        this.#wanted = undefined;
+        return;
+      }
+      try {
+        await this.#send(status);
+        this.#sent = text;
+        failures = 0;
+        if (this.#wanted === status) this.#wanted = undefined;
+      } catch (error) {
+        if (isCode(error, 'NotFound') || isCode(error, 'Conflict')) {
+          this.#wanted = undefined;
+          return;
+        }
+        this.#log.debug('a pod status was not written', { pod: this.#pod.metadata.name, error: String(error) });
+        await sleep(backoff(failures++, RETRY_BASE_MS, RETRY_MAX_MS), this.#signal);
+      }
+    }
+  }
+
+  async #send(status: PodStatus): Promise<void> {
+    const { namespace, name, uid } = this.#pod.metadata;
+    const where = { namespace: namespace ?? '', name: name ?? '', subresource: 'status' };
+    const { conditions, ...rest } = status;
+    // The uid keeps a pod of the same name that came later from getting this one's status (409).
+    const patch = { metadata: { uid }, status: { ...rest, conditions, podIPs: status.podIPs ?? null } };
+    await this.#client.patch(PODS, where, 'strategic', patch, this.#signal);
+  }
+}
