@@ -5,6 +5,7 @@ import {
   formatLabelSelector,
   formatLabels,
   labelSelectorFrom,
+  matchesLabelSelector,
   noLabel,
   parseLabelSelector,
   selectorFromLabels,
@@ -126,6 +127,15 @@ describe('LabelSelector objects', () => {
     assert.throws(() => labelSelectorFrom({ matchExpressions: [{ key: 'a', operator: 'In' }] }), {
       code: 'BadRequest',
     });
+  });
+
+  it('matches an object directly, an invalid one selecting nothing', () => {
+    const selector = { matchLabels: { app: 'web' } };
+    assert.equal(matchesLabelSelector(selector, { app: 'web' }), true);
+    assert.equal(matchesLabelSelector(selector, { app: 'db' }), false);
+    assert.equal(matchesLabelSelector({}, undefined), true);
+    assert.equal(matchesLabelSelector(undefined, {}), false);
+    assert.equal(matchesLabelSelector({ matchExpressions: [{ key: 'a', operator: 'bogus' }] }, { a: 'b' }), false);
   });
 
   it('formats for tables', () => {

@@ -11,8 +11,8 @@ import { parseRequirements } from './label-selector-parser.ts';
 
 /** `metav1.LabelSelector`, as it stands in objects. */
 export interface LabelSelectorObject {
-  matchLabels?: Record<string, string>;
-  matchExpressions?: { key: string; operator: string; values?: string[] }[];
+  matchLabels?: Record<string, string> | undefined;
+  matchExpressions?: { key: string; operator: string; values?: string[] | undefined }[] | undefined;
 }
 
 /** All requirements must hold; without any it matches every object. Immutable. */
@@ -76,6 +76,26 @@ export function labelSelectorFrom(selector: LabelSelectorObject | null | undefin
     requirements.push(makeRequirement(expression.key, operator, expression.values ?? []));
   }
   return new LabelSelector(requirements);
+}
+
+const compiled = new WeakMap<LabelSelectorObject, LabelSelector>();
+
+/**
+ * Whether a `LabelSelector` object selects these labels. The selector is compiled once, so it must not change afterwards. One that is
+ * invalid selects nothing.
+ */
+export function matchesLabelSelector(selector: LabelSelectorObject | null | undefined, labels: Labels): boolean {
+  if (selector === null || selector === undefined) return false;
+  let known = compiled.get(selector);
+  if (known === undefined) {
+    try {
+      known = labelSelectorFrom(selector);
+    } catch {
+      known = noLabel;
+    }
+    compiled.set(selector, known);
+  }
+  return known.matches(labels);
 }
 
 /** `a=b,c=d` sorted by key, or `<none>`: how tables and `describe` show labels. */
