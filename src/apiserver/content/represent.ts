@@ -1,0 +1,156 @@
+import type { KubeObject, ObjectMeta } from '../../api/object.ts';
+import type { ResourceDefinition } from '../../api/scheme.ts';
+import type { Machinery } from '../machinery.ts';
+import type { ApiRequest } from '../request.ts';
+import { contentTypes, type Representation } from './accept.ts';
+import { respondBytes } from './respond.ts';
+
+/** An object that is about to be sent: its stored bytes, or itself where there are none. */
+export interface Sendable {
+  readonly bytes?: Buffer;
+  object(): KubeObject;
+}
+
+export interface ListParts {
+  readonly resourceVersion: string;
+  readonly continue: string | undefined;
+  readonly remainingItemCount: number | undefined;
+}
+
+type IncludeObject = 'None' | 'Metadata' | 'Object';
+
+export function includeObject(query: URLSearchParams): IncludeObject {
+  const value = query.get('includeObject');
+  return value === 'None' || value === 'Object' ? value : 'Metadata';
+}
+
+const comma = Buffer.from(',');
+
+function listMeta(parts: ListParts): Record<string, unknown> {
+  return {
+    resourceVersion: parts.resourceVersion,
+    ...(parts.continue === undefined ? {} : { continue: parts.continue }),
+    ...(parts.remainingItemCount === undefined ? {} : { remainingItemCount: parts.remainingItemCount }),
+  };
+}
+
+export function apiVersionOfResource(resource: { readonly group: string; readonly version: string }): string {
+  return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
+}
+
+/** Only what `metav1.PartialObjectMetadata` has. */
+export function partialMetadata(object: KubeObject, version: string): KubeObject {
+  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata };
+}
+
+/** One row of a Table. */
+export function tableRow(
+  machinery: Machinery,
+  resource: ResourceDefinition,
+  object: KubeObject,
+  include: IncludeObject,
+  version: string,
+): Record<string, unknown> {
+  return {
+    cells: machinery.table(resource).cells(object),
+    ...(include === 'None' ? {} : { object: include === 'Object' ? object : partialMetadata(object, version) }),
+  };
+}
+
+export function tableOf(
+  machinery: Machinery,
+  resource: ResourceDefinition,
+  objects: readonly KubeObject[],
+  metadata: Record<string, unknown>,
+  include: IncludeObject,
+  version: string,
+  withColumns = true,
+): KubeObject {
+  return {
+    kind: 'Table',
+    apiVersion: `meta.k8s.io/${version}`,
+    metadata: metadata as ObjectMeta,
+    columnDefinitions: withColumns ? machinery.table(resource).columns : [],
+    rows: objects.map((object) => tableRow(machinery, resource, object, include, version)),
+  };
+}
+
+function encode(machinery: Machinery, value: KubeObject, representation: Representation): Buffer {
+  if (representation.media === 'protobuf') return machinery.encodeProtobuf(value);
+  if (representation.media === 'yaml') return machinery.encodeYaml(value);
+  return Buffer.from(representation.pretty ? `${JSON.stringify(value, null, 2)}\n` : JSON.stringify(value));
+}
+
+/** Sends one object as the client wants it; its stored bytes unchanged where that is what it wants. */
+export function respondObject(
+  machinery: Machinery,
+  request: ApiRequest,
+  status: number,
+  resource: ResourceDefinition,
+  sendable: Sendable,
+  representation: Representation,
+): Promise<void> {
+  const contentType = contentTypes[representation.media];
+  if (representation.as === undefined) {
+    if (representation.media === 'json' && !representation.pretty && sendable.bytes !== undefined) {
+      return respondBytes(request, status, contentType, sendable.bytes);
+    }
+    return respondBytes(request, status, contentType, encode(machinery, sendable.object(), representation));
+  }
+  const object = sendable.object();
+  const shown =
+    representation.as === 'Table'
+      ? tableOf(
+          machinery,
+          resource,
+          [object],
+          { resourceVersion: object.metadata.resourceVersion ?? '' },
+          includeObject(request.query),
+          representation.version,
+        )
+      : partialMetadata(object, representation.version);
+  return respondBytes(request, status, contentType, encode(machinery, shown, representation));
+}
+
+/** Sends a list as the client wants it; in JSON it is the stored bytes of its items, one after the other. */
+export function respondList(
+  machinery: Machinery,
+  request: ApiRequest,
+  resource: ResourceDefinition,
+  items: readonly (Sendable & { readonly bytes: Buffer })[],
+  parts: ListParts,
+  representation: Representation,
+): Promise<void> {
+  const contentType = contentTypes[representation.media];
+  const metadata = listMeta(parts);
+  if (representation.as === undefined && representation.media === 'json' && !representation.pretty) {
+    const head = `{"kind":"${resource.kind}List","apiVersion":"${apiVersionOfResource(resource)}","metadata":${JSON.stringify(metadata)},"items":[`;
+    const chunks: Buffer[] = [Buffer.from(head)];
+    for (const item of items) {
+      if (chunks.length > 1) chunks.push(comma);
+      chunks.push(item.bytes);
+    }
+    chunks.push(Buffer.from(']}\n'));
+    return respondBytes(request, 200, contentType, Buffer.concat(chunks));
+  }
+  const objects = items.map((item) => item.object());
+  let shown: KubeObject;
+  if (representation.as === 'Table') {
+    shown = tableOf(machinery, resource, objects, metadata, includeObject(request.query), representation.version);
+  } else if (representation.as !== undefined) {
+    shown = {
+      kind: 'PartialObjectMetadataList',
+      apiVersion: `meta.k8s.io/${representation.version}`,
+      metadata: metadata as ObjectMeta,
+      items: objects.map((object) => partialMetadata(object, representation.version)),
+    };
+  } else {
+    shown = {
+      kind: `${resource.kind}List`,
+      apiVersion: apiVersionOfResource(resource),
+      metadata: metadata as ObjectMeta,
+      items: objects,
+    };
+  }
+  return respondBytes(request, 200, contentType, encode(machinery, shown, representation));
+}

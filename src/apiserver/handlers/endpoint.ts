@@ -1,0 +1,87 @@
+import type { AdmissionChain } from '../../admission/chain.ts';
+import type { AdmissionAttributes } from '../../admission/plugin.ts';
+import type { KubeObject } from '../../api/object.ts';
+import type { ResourceDefinition } from '../../api/scheme.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { storageKey } from '../../storage/keys.ts';
+import type { Store } from '../../storage/store.ts';
+import type { KindBehaviour, Machinery } from '../machinery.ts';
+import type { ApiRequest } from '../request.ts';
+import type { WatchCache, WatchCaches } from '../watch-cache/watch-cache.ts';
+import type { KindHooks } from './kind-hooks.ts';
+
+/** What every handler of a resource works with. */
+export interface HandlerContext {
+  readonly machinery: Machinery;
+  readonly store: Store;
+  readonly caches: WatchCaches;
+  readonly admission: AdmissionChain;
+  readonly clock: Clock;
+  readonly uuid: () => string;
+  /** Random lower-case letters and digits, for `generateName`. */
+  readonly randomSuffix: (length: number) => string;
+  hooks(resource: ResourceDefinition): KindHooks;
+}
+
+/** One resource that is served from storage: its definition, its objects in memory, and what its kind does. */
+export interface Endpoint {
+  readonly resource: ResourceDefinition;
+  readonly cache: WatchCache;
+  readonly behaviour: KindBehaviour;
+  readonly hooks: KindHooks;
+}
+
+export function endpointOf(context: HandlerContext, resource: ResourceDefinition): Endpoint {
+  const apiVersion = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
+  return {
+    resource,
+    cache: context.caches.of({ group: resource.group, apiVersion, kind: resource.kind, plural: resource.plural }),
+    behaviour: context.machinery.behaviour(resource),
+    hooks: context.hooks(resource),
+  };
+}
+
+export function keyOf(resource: ResourceDefinition, namespace: string, name: string): string {
+  return storageKey(resource.group, resource.plural, resource.namespaced ? namespace : '', name);
+}
+
+/** An object's bytes with the revision that its write has: the one place where they are made. */
+export function encoder(object: KubeObject): (revision: number) => Uint8Array {
+  return (revision) => {
+    object.metadata.resourceVersion = String(revision);
+    return Buffer.from(JSON.stringify(object));
+  };
+}
+
+export function admissionAttributes(
+  request: ApiRequest,
+  resource: ResourceDefinition,
+  change: {
+    readonly operation: AdmissionAttributes['operation'];
+    readonly namespace: string;
+    readonly name: string;
+    readonly object: KubeObject | undefined;
+    readonly oldObject: KubeObject | undefined;
+    readonly dryRun: boolean;
+    /** Where it is not the URL's: a deletion through an eviction. */
+    readonly subresource?: string;
+    readonly kind?: { readonly group: string; readonly version: string; readonly kind: string };
+  },
+): AdmissionAttributes {
+  return {
+    operation: change.operation,
+    group: resource.group,
+    version: resource.version,
+    kind: change.kind?.kind ?? resource.kind,
+    resource: resource.plural,
+    subresource: change.subresource ?? request.info.subresource,
+    namespace: change.namespace,
+    name: change.name,
+    object: change.object,
+    oldObject: change.oldObject,
+    user: request.caller,
+    dryRun: change.dryRun,
+    warn: (message) => request.warn(message),
+    annotate: (key, value) => void request.annotations.set(key, value),
+  };
+}

@@ -1,0 +1,26 @@
+import type { KubeObject } from '../../api/object.ts';
+import type { DeleteOptions } from './delete-options.ts';
+
+/**
+ * What the apiserver itself does when a kind is written, where that needs more than the object: the addresses of a Service, the grace
+ * period of a Pod. Most kinds have none.
+ */
+export interface KindHooks {
+  /**
+   * Before an object is stored, after admission: may change it (allocate an address). The answer is called once the write is decided:
+   * `true` when it was stored.
+   */
+  reserve?(object: KubeObject, old: KubeObject | undefined, dryRun: boolean): Promise<(stored: boolean) => void>;
+  /** After an object is gone from storage. */
+  released?(object: KubeObject): void;
+  /** Seconds of grace before the object goes away; undefined: the kind has no graceful deletion. */
+  gracePeriod?(object: KubeObject, options: DeleteOptions): number;
+  /** False while something other than `metadata.finalizers` keeps the object: a namespace's `spec.finalizers`. */
+  mayRemove?(object: KubeObject): boolean;
+  /** Changes the object as its deletion begins: a namespace's phase. */
+  deletionStarts?(object: KubeObject): void;
+  /** What garbage collection does when the caller does not say: `Background` when absent. */
+  readonly defaultPropagation?: 'Orphan';
+  /** A deletion answers the deleted object instead of a Status. */
+  readonly returnDeletedObject?: boolean;
+}

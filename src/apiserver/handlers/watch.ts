@@ -1,0 +1,126 @@
+import type { KubeObject } from '../../api/object.ts';
+import type { ResourceDefinition } from '../../api/scheme.ts';
+import { CausewayError } from '../../lib/errors.ts';
+import { negotiate, type Representation } from '../content/accept.ts';
+import { includeObject, partialMetadata, tableOf } from '../content/represent.ts';
+import { limits } from '../limits.ts';
+import type { Machinery } from '../machinery.ts';
+import type { ApiRequest } from '../request.ts';
+import { queryBoolean } from '../request-info.ts';
+import type { CachedObject, CacheEventType, FrameFormat } from '../watch-cache/watch-cache.ts';
+import type { Endpoint, HandlerContext } from './endpoint.ts';
+import { selectionOf } from './selection.ts';
+
+/** Seconds that a watch lives when the client does not say: 30 to 60 minutes, spread so that clients do not come back all at once. */
+const MIN_WATCH_SECONDS = 1800;
+
+const formats = new WeakMap<ResourceDefinition, Map<string, FrameFormat>>();
+
+/** The frame format for a representation; the same object for all watchers, so that a frame is made once for all of them. */
+function frameFormat(
+  machinery: Machinery,
+  resource: ResourceDefinition,
+  representation: Representation,
+  include: ReturnType<typeof includeObject>,
+): FrameFormat | undefined {
+  const { media, as, version } = representation;
+  if (media === 'json' && as === undefined) return undefined;
+  const key = `${media} ${as ?? ''} ${version} ${include}`;
+  let known = formats.get(resource);
+  if (known === undefined) {
+    known = new Map();
+    formats.set(resource, known);
+  }
+  let format = known.get(key);
+  if (format === undefined) {
+    format = {
+      encode: (type, object) => encodeFrame(machinery, media, type, shown(object.object())),
+    };
+    known.set(key, format);
+  }
+  return format;
+
+  function shown(object: KubeObject): KubeObject {
+    if (as === 'Table') {
+      const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' };
+      return tableOf(machinery, resource, [object], metadata, include, version);
+    }
+    return as === undefined ? object : partialMetadata(object, version);
+  }
+}
+
+function encodeFrame(machinery: Machinery, media: string, type: CacheEventType | 'ERROR', object: KubeObject): Buffer {
+  if (media === 'protobuf') return machinery.encodeProtobufWatchEvent(type, object);
+  return Buffer.from(`{"type":"${type}","object":${JSON.stringify(object)}}\n`);
+}
+
+function timeoutSeconds(query: URLSearchParams): number {
+  const text = query.get('timeoutSeconds');
+  if (text === null || text === '') return MIN_WATCH_SECONDS * (1 + Math.random());
+  if (!/^\d{1,9}$/.test(text)) {
+    throw new CausewayError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  }
+  return Number(text) === 0 ? MIN_WATCH_SECONDS * (1 + Math.random()) : Number(text);
+}
+
+/** setTimeout takes no more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** GET `?watch=1`: every change from a revision on, as it happens, until the client goes, the time is up or the credential expires. */
+export async function watchObjects(context: HandlerContext, endpoint: Endpoint, request: ApiRequest): Promise<void> {
+  const { exchange, info } = request;
+  const representation = negotiate(exchange.header('accept'), info.query, exchange.header('user-agent'), true);
+  const sendInitialEvents = info.query.get('sendInitialEvents');
+  const ends = new AbortController();
+  const signal = AbortSignal.any([request.signal, ends.signal]);
+  const seconds = timeoutSeconds(info.query);
+  const expiry = request.authentication?.expiresAt;
+  const untilExpiry = expiry === undefined ? Number.POSITIVE_INFINITY : expiry - context.clock.now();
+  const timer = setTimeout(() => ends.abort(), Math.max(0, Math.min(seconds * 1000, untilExpiry, MAX_TIMER_MS)));
+  timer.unref();
+  try {
+    const stream = await endpoint.cache.watch({
+      ...selectionOf(request, context.machinery, endpoint.resource),
+      resourceVersion: info.query.get('resourceVersion') ?? undefined,
+      resourceVersionMatch: info.query.get('resourceVersionMatch') ?? undefined,
+      ...(sendInitialEvents === null ? {} : { sendInitialEvents: queryBoolean(info.query, 'sendInitialEvents') }),
+      allowBookmarks: queryBoolean(info.query, 'allowWatchBookmarks'),
+      signal,
+    });
+    const format = frameFormat(context.machinery, endpoint.resource, representation, includeObject(info.query));
+    const contentType =
+      representation.media === 'protobuf' ? 'application/vnd.kubernetes.protobuf;stream=watch' : 'application/json';
+    const writer = exchange.stream(200, { 'content-type': contentType, 'cache-control': 'no-cache, private' });
+    for await (const batch of stream) {
+      let writable = true;
+      for (const event of batch) writable = writer.write(event.frame(format));
+      if (writer.backlog > limits.maxWatchBacklogBytes) {
+        // Every frame is shared with the other watchers, but the queue is this client's own: one that never reads must not hold it.
+        writer.abort();
+        return;
+      }
+      if (!writable) await writer.drained();
+    }
+    if (!request.signal.aborted) writer.end();
+  } finally {
+    clearTimeout(timer);
+    ends.abort();
+  }
+}
+
+/** For a watcher that was told about an object of another kind of storage: `CachedObject` from a plain object. */
+export function asCached(object: KubeObject, namespace = ''): CachedObject {
+  let bytes: Buffer | undefined;
+  return {
+    key: '',
+    namespace,
+    name: object.metadata.name ?? '',
+    get bytes() {
+      bytes ??= Buffer.from(JSON.stringify(object));
+      return bytes;
+    },
+    resourceVersion: Number(object.metadata.resourceVersion ?? 0),
+    object: () => object,
+    copy: () => structuredClone(object),
+  };
+}

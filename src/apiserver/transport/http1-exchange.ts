@@ -1,0 +1,144 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { readBody } from './body-reader.ts';
+import type { BodyWriter, Connection, Exchange, ResponseHeaders, Upgrade } from './exchange.ts';
+
+const ignore = (): void => undefined;
+
+/** An HTTP/1.1 request as an `Exchange`. */
+export class Http1Exchange implements Exchange {
+  readonly httpVersion = '1.1';
+  readonly method: string;
+  readonly target: string;
+  readonly connection: Connection;
+  readonly extraHeaders: ResponseHeaders = {};
+  readonly upgrade: Upgrade | undefined;
+  status = 0;
+  sentBytes = 0;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  #abort: AbortController | undefined;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    connection: Connection,
+    upgraded?: { readonly socket: Duplex; readonly head: Buffer },
+  ) {
+    this.#request = request;
+    this.#response = response;
+    this.connection = connection;
+    this.method = request.method ?? '';
+    this.target = request.url ?? '';
+    request.on('error', ignore);
+    response.on('error', ignore);
+    this.upgrade =
+      upgraded === undefined
+        ? undefined
+        : {
+            protocol: request.headers.upgrade ?? '',
+            takeOver: () => {
+              response.detachSocket(upgraded.socket as never);
+              return upgraded;
+            },
+          };
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  }
+
+  *headerLines(): Iterable<readonly [string, string]> {
+    const raw = this.#request.rawHeaders;
+    for (let i = 0; i + 1 < raw.length; i += 2) yield [raw[i] as string, raw[i + 1] as string];
+  }
+
+  body(maxBytes: number): Promise<Buffer> {
+    return readBody(this.#request, this.header('content-length'), maxBytes);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      const abort = new AbortController();
+      this.#abort = abort;
+      if (this.#response.destroyed || this.#response.writableFinished) abort.abort();
+      else this.#response.once('close', () => abort.abort());
+    }
+    return this.#abort.signal;
+  }
+
+  #start(status: number, headers: ResponseHeaders): boolean {
+    this.status = status;
+    const response = this.#response;
+    if (response.headersSent || response.destroyed) return false;
+    // A body that was not read must not be taken for the next request; and no request follows one that asked to upgrade.
+    const ends = this.upgrade !== undefined || !(this.#request.complete || this.#bodiless());
+    const all = { ...headers, ...this.extraHeaders, ...(ends ? { connection: 'close' } : {}) };
+    response.writeHead(status, all as unknown as Record<string, string>);
+    return true;
+  }
+
+  #bodiless(): boolean {
+    const { headers } = this.#request;
+    return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+  }
+
+  respond(status: number, headers: ResponseHeaders, body?: Uint8Array): void {
+    if (!this.#start(status, { ...headers, 'content-length': String(body?.length ?? 0) })) return;
+    if (body !== undefined && this.method !== 'HEAD') {
+      this.sentBytes += body.length;
+      this.#response.end(body);
+    } else this.#response.end();
+  }
+
+  stream(status: number, headers: ResponseHeaders): BodyWriter {
+    if (this.#start(status, headers)) this.#response.flushHeaders();
+    return new Http1BodyWriter(this.#response, this);
+  }
+
+  destroy(): void {
+    this.#response.destroy();
+    this.#request.destroy();
+  }
+}
+
+class Http1BodyWriter implements BodyWriter {
+  readonly #response: ServerResponse;
+  readonly #exchange: Http1Exchange;
+
+  constructor(response: ServerResponse, exchange: Http1Exchange) {
+    this.#response = response;
+    this.#exchange = exchange;
+  }
+
+  get backlog(): number {
+    return this.#response.writableLength;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#response.destroyed || this.#exchange.method === 'HEAD') return true;
+    this.#exchange.sentBytes += bytes.length;
+    return this.#response.write(bytes);
+  }
+
+  drained(): Promise<void> {
+    const response = this.#response;
+    if (!response.writableNeedDrain || response.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        response.off('drain', done).off('close', done);
+        resolve();
+      };
+      response.on('drain', done).on('close', done);
+    });
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  abort(): void {
+    this.#exchange.destroy();
+  }
+}
