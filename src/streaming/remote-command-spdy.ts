@@ -2,9 +2,10 @@ import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { negotiate, remoteCommandFeatures, spdyRemoteCommandProtocols } from '../wire/channels/stream-protocols.ts';
 import { MAX_REMOTE_COMMAND_STREAMS, STREAM_CREATION_TIMEOUT_MS } from './limits.ts';
-import type { RemoteCommandOptions, RemoteCommandSession } from './remote-command.ts';
+import type { RemoteCommandOptions, RemoteCommandSession } from './remote-command-session.ts';
 import { encodeStatus } from './remote-command-status.ts';
 import { readResizes } from './resize-events.ts';
+import { timeouts } from './session-options.ts';
 import { acceptSpdy } from './spdy-accept.ts';
 import { SpdyConnection } from './spdy-connection.ts';
 import type { SpdyStream } from './spdy-stream.ts';
@@ -39,8 +40,7 @@ export async function acceptSpdyRemoteCommand(
     role: 'server',
     maxStreams: MAX_REMOTE_COMMAND_STREAMS,
     head,
-    ...(options.idleTimeoutMs === undefined ? {} : { idleTimeoutMs: options.idleTimeoutMs }),
-    ...(options.pingIntervalMs === undefined ? {} : { pingIntervalMs: options.pingIntervalMs }),
+    ...timeouts(options),
     onStream: (stream) => {
       const type = stream.header('streamtype') as StreamType | undefined;
       if (type === undefined || !expected.has(type) || streams.has(type)) {

@@ -8,9 +8,10 @@ import {
   webSocketRemoteCommandProtocols,
 } from '../wire/channels/stream-protocols.ts';
 import { type ChannelDirection, ChannelStreams } from './channel-streams.ts';
-import type { RemoteCommandOptions, RemoteCommandSession } from './remote-command.ts';
+import type { RemoteCommandOptions, RemoteCommandSession } from './remote-command-session.ts';
 import { encodeStatus } from './remote-command-status.ts';
 import { readResizes } from './resize-events.ts';
+import { timeouts } from './session-options.ts';
 import type { UpgradeRequest } from './upgrade.ts';
 import { acceptWebSocket } from './websocket-accept.ts';
 import { WebSocketConnection } from './websocket-connection.ts';
@@ -34,8 +35,7 @@ export async function acceptWebSocketRemoteCommand(
   const connection: WebSocketConnection = new WebSocketConnection(socket, {
     onData: (piece) => channels.receive(piece),
     head,
-    ...(options.idleTimeoutMs === undefined ? {} : { idleTimeoutMs: options.idleTimeoutMs }),
-    ...(options.pingIntervalMs === undefined ? {} : { pingIntervalMs: options.pingIntervalMs }),
+    ...timeouts(options),
   });
   const channels = new ChannelStreams(connection, { channels: directions, closeSignal: protocol === protocolV5 });
   const resizes = readResizes(options.tty ? channels.stream(remoteCommandChannel.resize) : undefined);

@@ -1,39 +1,8 @@
-import type { Duplex, Readable, Writable } from 'node:stream';
-import type { TerminalSize } from '../wire/channels/resize-reader.ts';
-import type { RemoteCommandProtocol } from '../wire/channels/stream-protocols.ts';
+import type { Duplex } from 'node:stream';
+import type { RemoteCommandOptions, RemoteCommandSession } from './remote-command-session.ts';
 import { acceptSpdyRemoteCommand } from './remote-command-spdy.ts';
-import type { RemoteCommandStatus } from './remote-command-status.ts';
 import { acceptWebSocketRemoteCommand } from './remote-command-websocket.ts';
 import { refused, type UpgradeRequest, upgradeKind } from './upgrade.ts';
-
-/** Which streams the request asks for. With a TTY there is no stderr. */
-export interface RemoteCommandOptions {
-  readonly stdin: boolean;
-  readonly stdout: boolean;
-  readonly stderr: boolean;
-  readonly tty: boolean;
-  readonly idleTimeoutMs?: number;
-  readonly pingIntervalMs?: number;
-  /** How long a SPDY client may take to open its streams. */
-  readonly creationTimeoutMs?: number;
-}
-
-/** One exec or attach as the client sees it, whatever the protocol. */
-export interface RemoteCommandSession {
-  /** `undefined`: a WebSocket client that named none; it gets what `channel.k8s.io` gets. */
-  readonly protocol: RemoteCommandProtocol | undefined;
-  readonly stdin: Readable | undefined;
-  readonly stdout: Writable | undefined;
-  readonly stderr: Writable | undefined;
-  /** The sizes of the client's terminal; the latest wins, so sizes that nobody took are skipped. Ends with the session. */
-  readonly resizes: AsyncIterable<TerminalSize>;
-  /** Aborts when the client is gone before `close` was called. */
-  readonly signal: AbortSignal;
-  /** Sends how it ended, after everything that was written to stdout and stderr. Resolves when it was handed to the socket. */
-  writeStatus(status: RemoteCommandStatus): Promise<void>;
-  /** Ends the session in order: waits for what was written to be flushed, and for the client to close, or for 10 s. */
-  close(): Promise<void>;
-}
 
 /**
  * Upgrades an exec or attach request. Answers the session once the client opened all its streams. Throws after the refusal was sent (`UpgradeRefused`) or the

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { sleep } from '../lib/deadline.ts';
 import { DISCONNECT_GRACE_MS } from './limits.ts';
-import type { RemoteCommandSession } from './remote-command.ts';
+import type { RemoteCommandSession } from './remote-command-session.ts';
 import { exitStatus, internalErrorStatus, type RemoteCommandStatus } from './remote-command-status.ts';
 
 /** What runs at the other end; the runtime's `ProcessStreams` has this shape. */

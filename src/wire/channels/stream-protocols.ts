@@ -45,7 +45,7 @@ export const portForwardProtocol = 'portforward.k8s.io';
 /** A WebSocket whose binary messages, joined, are the bytes of a SPDY connection that speaks `portforward.k8s.io`. */
 export const portForwardTunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
 /** Over WebSocket, with the ports in the query. */
-export const webSocketPortForwardProtocols: readonly string[] = [protocolV5, protocolV4, protocolV1];
+export const webSocketPortForwardProtocols = [protocolV5, protocolV4, protocolV1] as const;
 
 /** Subprotocols that Kubernetes once had and that are refused by name: their payloads would need decoding and encoding. */
 export function isBase64Protocol(protocol: string): boolean {
