@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from '../lib/errors.ts';
 
 /**
@@ -133,7 +134,8 @@ export function expectElement(found: DerElement | undefined, tag: number, what: 
 export function readText(found: DerElement): string {
   switch (found.tag) {
     case TAG.utf8String:
-      return new TextDecoder('utf-8', { fatal: true }).decode(found.content);
+      if (!isUtf8(found.content)) throw new ProtocolError('DER: string is not UTF-8');
+      return found.content.toString('utf8');
     case TAG.printableString:
     case TAG.ia5String:
       return found.content.toString('latin1');
