@@ -21,13 +21,13 @@ export interface ClientTls {
 
 /**
  * Options for `tls.connect`, `https.request`, `http2.connect`: call it for each dial, so that renewed certificates are used. It always
- * verifies, whatever `NODE_TLS_REJECT_UNAUTHORIZED` says.
+ * verifies.
  */
 export function clientTls(client: ClientTls): ConnectionOptions {
   const servername = 'name' in client.server && isDnsName(client.server.name) ? { servername: client.server.name } : {};
   return {
     secureContext: contextFor(client),
-    rejectUnauthorized: true,
+    rejectUnauthorized,
     ...servername,
     checkServerIdentity: (_host, peer) => {
       if ('name' in client.server) return checkServerIdentity(client.server.name, peer);
@@ -36,6 +36,9 @@ export function clientTls(client: ClientTls): ConnectionOptions {
     ...(client.alpnProtocols === undefined ? {} : { ALPNProtocols: [...client.alpnProtocols] }),
   };
 }
+
+/** Said aloud, because without it the environment decides. */
+const rejectUnauthorized = true;
 
 interface CachedContext {
   readonly ca: readonly string[];
