@@ -184,7 +184,6 @@ describe('a client that dials by name', () => {
       const error = await dial(target.port, options).catch((thrown: unknown) => thrown);
       assert.equal(describeTlsFailure(error), `${PREFIX}certificate signed by unknown authority`);
     });
-    });
   });
 
   it('shows a renewed certificate on the next dial, while the old connection goes on', async () => {
