@@ -23,7 +23,7 @@ export interface Selection {
   readonly namespace?: string | undefined;
   /** A `metadata.name=…` field selector: kept apart because it is indexed. */
   readonly name?: string | undefined;
-  /** The label and field selectors, if there are any. Called at most once for each state of an object and watcher. */
+  /** The label and field selectors, if there are any. Called often, with states before and after a change. */
   readonly matches?: ((object: CachedObject) => boolean) | undefined;
 }
 
@@ -95,9 +95,12 @@ export interface WatchStream extends AsyncIterable<readonly CacheEvent[]> {
 export interface WatchCache {
   /** Sees every write that was acknowledged before the call. */
   get(namespace: string, name: string, request?: GetRequest): Promise<CachedObject | undefined>;
-  /** Ordered by key. Errors: 400 for a bad token, 410 `Expired`, 422, 504 for a revision of the future. */
+  /** Ordered by key. Errors: 400 for a bad token, 410 `Expired` (see `ContinueExpiredError`), 422, 504 for a revision of the future. */
   list(request: ListRequest): Promise<CachedList>;
-  /** Rejects before anything is sent: 410 `Expired` ("too old resource version: 3 (9)"), 422, 504. */
+  /**
+   * Rejects before anything is sent: 400 and 422 for options that are wrong; 410 `Expired` ("too old resource version: 3 (9)") and 504, which
+   * Kubernetes sends as an ERROR event after status 200.
+   */
   watch(request: WatchRequest): Promise<WatchStream>;
 }
 
@@ -111,7 +114,7 @@ export interface CachedResource {
   readonly plural: string;
 }
 
-/** The caches of all resources, fed by one watch of the store. */
+/** The caches of all resources, fed by one watch of the store. `createWatchCaches` in `caches.ts` makes them. */
 export interface WatchCaches {
   /** The cache of a resource; it loads on first use. The versions of a resource share one. */
   of(resource: CachedResource): WatchCache;

@@ -140,8 +140,7 @@ class LmdbStore implements Store {
     throughRevision: number,
   ): AsyncGenerator<readonly WatchEvent[]> {
     this.#checkOpen();
-    // What this process has not acknowledged yet is for a later call.
-    yield* readChanges(this.#tables, prefix, afterRevision, Math.min(throughRevision, this.revision()));
+    yield* readChanges(this.#tables, prefix, afterRevision, throughRevision);
   }
 
   async *watch(prefix: string, afterRevision: number, signal: AbortSignal): AsyncGenerator<readonly WatchEvent[]> {
