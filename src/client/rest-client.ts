@@ -32,6 +32,8 @@ export interface ListQuery {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Ask for `PartialObjectMetadata`: no spec, no status. */
+  readonly metadataOnly?: boolean;
 }
 
 export interface WatchQuery extends ListQuery {
@@ -57,6 +59,9 @@ const PATCH_CONTENT_TYPES: Readonly<Record<PatchType, string>> = {
   merge: 'application/merge-patch+json',
   strategic: 'application/strategic-merge-patch+json',
 };
+
+const PARTIAL = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /** Each request but a watch must be answered in this time. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -85,13 +90,16 @@ export class RestClient {
     query: ListQuery & { readonly resourceVersion?: string } = {},
     signal?: AbortSignal,
   ): Promise<ObjectList<T>> {
-    const { namespace, ...rest } = query;
+    const { namespace, metadataOnly, ...rest } = query;
     const path = withQuery(resourcePath(type, namespace === undefined ? {} : { namespace }), rest);
+    const accept = metadataOnly === true ? PARTIAL_LIST : undefined;
     const list = await this.#json<{ items?: T[]; metadata?: { resourceVersion?: string } }>(
       'GET',
       path,
       undefined,
       signal,
+      undefined,
+      accept,
     );
     return { items: list.items ?? [], resourceVersion: list.metadata?.resourceVersion ?? '0' };
   }
@@ -161,13 +169,14 @@ export class RestClient {
     query: WatchQuery,
     signal: AbortSignal,
   ): AsyncGenerator<ClientWatchEvent<T>, void, undefined> {
-    const { namespace, ...rest } = query;
+    const { namespace, metadataOnly, ...rest } = query;
     const path = withQuery(resourcePath(type, namespace === undefined ? {} : { namespace }), {
       ...rest,
       watch: 'true',
       allowWatchBookmarks: 'true',
     });
-    const response = await this.#send('GET', path, undefined, signal);
+    const accept = metadataOnly === true ? PARTIAL : undefined;
+    const response = await this.#send('GET', path, undefined, signal, undefined, accept);
     if (response.status !== 200) throw await errorOf(response);
     for await (const line of lines(response.stream)) {
       const event = JSON.parse(line) as { type: string; object: unknown };
@@ -176,18 +185,25 @@ export class RestClient {
     }
   }
 
-  /** Any request whose answer is JSON. */
-  json<R>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<R> {
-    return this.#json(method, path, body, signal);
+  /** Any request whose answer is JSON; `accept` asks for another form of it. */
+  json<R>(method: string, path: string, body?: unknown, signal?: AbortSignal, accept?: string): Promise<R> {
+    return this.#json(method, path, body, signal, undefined, accept);
   }
 
   close(): void {
     this.#connection.close();
   }
 
-  async #json<R>(method: string, path: string, body: unknown, signal?: AbortSignal, contentType?: string): Promise<R> {
+  async #json<R>(
+    method: string,
+    path: string,
+    body: unknown,
+    signal?: AbortSignal,
+    contentType?: string,
+    accept?: string,
+  ): Promise<R> {
     const limit = deadline(REQUEST_TIMEOUT_MS, signal);
-    const response = await this.#send(method, path, body, limit, contentType);
+    const response = await this.#send(method, path, body, limit, contentType, accept);
     if (response.status < 200 || response.status > 299) throw await errorOf(response);
     return JSON.parse((await readAll(response)).toString()) as R;
   }
@@ -198,12 +214,13 @@ export class RestClient {
     body: unknown,
     signal: AbortSignal,
     contentType = 'application/json',
+    accept = 'application/json',
   ): Promise<RawResponse> {
     return this.#connection.request({
       method,
       path,
       headers: {
-        accept: 'application/json',
+        accept,
         'user-agent': this.#userAgent,
         ...(body === undefined ? {} : { 'content-type': contentType }),
       },

@@ -169,7 +169,7 @@ export class PodWorker {
     this.#tendProbers();
     const plan = this.#plan();
     if (plan.sandbox === 'create') return this.#createSandbox();
-    for (const kill of plan.kill) this.#kill(kill);
+    for (const kill of plan.kill) void this.#kill(kill);
     const retry = await this.#start(plan);
     this.#report(plan.waiting);
     await this.#pruneRuns();

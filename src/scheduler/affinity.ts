@@ -1,5 +1,5 @@
 import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodAffinityTerm } from '../api/generated/types.ts';
-import { matchesLabelSelector } from '../api/selector/label-selector.ts';
+import { labelSelectorFrom } from '../api/selector/label-selector.ts';
 import type { NodeInfo } from './node-info.ts';
 
 /** One requirement of a node selector term: `core/v1 NodeSelectorRequirement`. */
@@ -57,11 +57,11 @@ export function termSelects(
   const inNamespace =
     listed.includes(namespace) ||
     (term.namespaceSelector !== undefined &&
-      matchesLabelSelector(term.namespaceSelector, namespaceLabels(namespace))) ||
+      labelSelectorFrom(term.namespaceSelector).matches(namespaceLabels(namespace))) ||
     (listed.length === 0 && term.namespaceSelector === undefined && namespace === owner.metadata?.namespace);
   if (!inNamespace || term.labelSelector === undefined) return false;
   const labels = candidate.metadata?.labels ?? {};
-  if (!matchesLabelSelector(term.labelSelector, labels)) return false;
+  if (!labelSelectorFrom(term.labelSelector).matches(labels)) return false;
   const own = owner.metadata?.labels ?? {};
   return (
     (term.matchLabelKeys ?? []).every((k) => own[k] === undefined || labels[k] === own[k]) &&

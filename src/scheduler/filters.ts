@@ -1,5 +1,5 @@
 import type { Node, Pod, Taint, Toleration, TopologySpreadConstraint } from '../api/generated/types.ts';
-import { matchesLabelSelector } from '../api/selector/label-selector.ts';
+import { labelSelectorFrom } from '../api/selector/label-selector.ts';
 import { domainHas, matchesNodeAffinity, termSelects } from './affinity.ts';
 import type { NodeInfo } from './node-info.ts';
 import { allocatable, podRequests } from './pod-requests.ts';
@@ -123,7 +123,7 @@ const topologySpread: Filter = (pod, info, { all }) => {
     const counts = spreadCounts(constraint, pod, all);
     const domains = counts.size;
     const fewest = domains < (constraint.minDomains ?? 1) ? 0 : Math.min(...counts.values());
-    const self = matchesLabelSelector(constraint.labelSelector ?? {}, pod.metadata?.labels ?? {}) ? 1 : 0;
+    const self = labelSelectorFrom(constraint.labelSelector ?? {}).matches(pod.metadata.labels ?? {}) ? 1 : 0;
     if ((counts.get(domain) ?? 0) + self - fewest > constraint.maxSkew) {
       return ["node(s) didn't match pod topology spread constraints"];
     }
@@ -154,7 +154,7 @@ export function spreadCounts(
       return (
         p.metadata?.namespace === pod.metadata?.namespace &&
         p.metadata?.deletionTimestamp === undefined &&
-        matchesLabelSelector(constraint.labelSelector ?? {}, labels) &&
+        labelSelectorFrom(constraint.labelSelector ?? {}).matches(labels) &&
         (constraint.matchLabelKeys ?? []).every((k) => own[k] === undefined || labels[k] === own[k])
       );
     }).length;

@@ -1,0 +1,26 @@
+import type { Controller, ControllerDependencies } from './controller.ts';
+import { DeploymentController } from './deployment.ts';
+import { EndpointsController } from './endpoints.ts';
+import { GarbageCollector } from './garbage-collector.ts';
+import { NamespaceController } from './namespace.ts';
+import { NodeLifecycleController } from './node-lifecycle.ts';
+import { ReplicaSetController } from './replica-set.ts';
+import { RootCaPublisher, ServiceAccountController } from './service-account.ts';
+
+const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Controller)[] = [
+  ServiceAccountController,
+  RootCaPublisher,
+  NodeLifecycleController,
+  EndpointsController,
+  ReplicaSetController,
+  DeploymentController,
+  NamespaceController,
+  GarbageCollector,
+];
+
+/** Runs every controller until `signal` aborts; resolves when all have ended. */
+export async function runControllerManager(dependencies: ControllerDependencies, signal: AbortSignal): Promise<void> {
+  const controllers = CONTROLLERS.map((Kind) => new Kind(dependencies));
+  await dependencies.informers.start(signal);
+  await Promise.all(controllers.map((c) => c.run(signal)));
+}

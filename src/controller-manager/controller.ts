@@ -1,0 +1,20 @@
+import type { EventRecorder } from '../client/event-recorder.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import type { RestClient } from '../client/rest-client.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+
+export interface ControllerDependencies {
+  readonly client: RestClient;
+  readonly informers: InformerFactory;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** PEM: what `kube-root-ca.crt` gives to pods. */
+  readonly rootCa: () => string;
+}
+
+/** One control loop. Its constructor asks for informers; `run` works until `signal` aborts. */
+export interface Controller {
+  run(signal: AbortSignal): Promise<void>;
+}
