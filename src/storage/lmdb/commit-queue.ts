@@ -74,13 +74,11 @@ export class CommitQueue {
   /** Waits for all that was submitted; what comes later is refused. */
   async close(): Promise<void> {
     this.#closed ??= new CausewayError('ServiceUnavailable', 'storage is closed');
-    await this.#running;
+    while (this.#running !== undefined) await this.#running;
   }
 
   #start(): void {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -91,6 +89,8 @@ export class CommitQueue {
       const upkeep = this.#upkeep.shift();
       if (upkeep !== undefined) await this.#commitUpkeep(upkeep);
     }
+    // In the same turn as the last look at the queues, or what comes in between would never start.
+    this.#running = undefined;
   }
 
   async #commitUpkeep(upkeep: PendingUpkeep): Promise<void> {
