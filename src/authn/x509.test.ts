@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { makeCertificate } from '../pki/certificate.ts';
+import { testAuthority } from '../pki/test-peers.ts';
+import { whyUnauthorized } from './unauthorized.ts';
+import { x509Authenticator } from './x509.ts';
+
+const ca = testAuthority('ca');
+const authenticator = x509Authenticator();
+const rest = { remoteAddress: '10.0.0.1' };
+
+describe('x509', () => {
+  it('takes user, groups and UID from the subject, and ends with the certificate', async () => {
+    const { certificate, notAfter } = ca.issueClient({ user: 'jane', groups: ['dev', 'ops'], uid: 'u1' });
+    const answer = await authenticator.authenticate({
+      ...rest,
+      certificateState: 'verified',
+      peerCertificate: certificate,
+    });
+    const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
+    assert.deepEqual(answer, {
+      user: {
+        username: 'jane',
+        groups: ['dev', 'ops'],
+        uid: 'u1',
+        extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] },
+      },
+      method: 'x509',
+      expiresAt: Math.floor(notAfter / 1000) * 1000,
+    });
+    const again = await authenticator.authenticate({
+      ...rest,
+      certificateState: 'verified',
+      peerCertificate: certificate,
+    });
+    assert.equal(again, answer);
+  });
+
+  it('does not take a line break in an organization for a second group', async () => {
+    const { certificate } = ca.issueClient({ user: 'jane', groups: ['dev\nO=system:masters'] });
+    const answer = await authenticator.authenticate({
+      ...rest,
+      certificateState: 'verified',
+      peerCertificate: certificate,
+    });
+    assert.deepEqual(answer?.user.groups, ['dev\nO=system:masters']);
+  });
+
+  it('has no opinion without a certificate', async () => {
+    assert.equal(await authenticator.authenticate({ ...rest, certificateState: 'none' }), undefined);
+  });
+
+  it('refuses an invalid certificate, whatever it says', async () => {
+    const { certificate } = ca.issueClient({ user: 'jane', groups: ['system:masters'] });
+    await assert.rejects(
+      authenticator.authenticate({ ...rest, certificateState: 'invalid', peerCertificate: certificate }),
+      { code: 'Unauthorized', message: 'Unauthorized' },
+    );
+    await assert.rejects(authenticator.authenticate({ ...rest, certificateState: 'verified' }), {
+      code: 'Unauthorized',
+    });
+  });
+
+  it('refuses a certificate without a common name', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const certificate = makeCertificate({
+      use: 'client',
+      subject: { commonName: '', organizations: ['system:masters'] },
+      publicKey,
+      notBefore: 0,
+      notAfter: Date.now() + 60_000,
+      issuerKey: privateKey,
+    });
+    const asked = authenticator.authenticate({ ...rest, certificateState: 'verified', peerCertificate: certificate });
+    const error = await asked.catch((thrown) => thrown);
+    assert.equal(error.code, 'Unauthorized');
+    assert.equal(whyUnauthorized(error), 'the client certificate has no common name');
+  });
+});
