@@ -62,6 +62,16 @@ describe('x509', () => {
     });
   });
 
+  it('refuses a certificate that expires while its connection is open', async () => {
+    const { certificate, notAfter } = ca.issueClient({ user: 'jane', groups: [] });
+    let now = notAfter - 2000;
+    const timed = x509Authenticator({ clock: { now: () => now } });
+    const ask = () => timed.authenticate({ ...rest, certificateState: 'verified', peerCertificate: certificate });
+    assert.equal((await ask())?.user.username, 'jane');
+    now = notAfter;
+    await assert.rejects(ask(), { code: 'Unauthorized' });
+  });
+
   it('refuses a certificate without a common name', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const certificate = makeCertificate({

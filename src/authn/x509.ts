@@ -1,4 +1,5 @@
 import { createHash, type X509Certificate } from 'node:crypto';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { ProtocolError } from '../lib/errors.ts';
 import { subjectOf } from '../pki/subject.ts';
 import type { AuthenticationResult, Authenticator } from './authenticator.ts';
@@ -7,7 +8,8 @@ import { unauthorized } from './unauthorized.ts';
 const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id';
 
 /** The subject of a verified client certificate: CN is the user, each O a group, Kubernetes' own OID the UID. */
-export function x509Authenticator(): Authenticator {
+export function x509Authenticator(options: { readonly clock?: Clock } = {}): Authenticator {
+  const clock = options.clock ?? systemClock;
   // One certificate object a connection: its requests share the answer, and it goes with the connection.
   const answers = new WeakMap<X509Certificate, AuthenticationResult>();
   return {
@@ -20,10 +22,10 @@ export function x509Authenticator(): Authenticator {
           throw unauthorized('the client certificate is not valid');
         case 'verified': {
           if (peerCertificate === undefined) throw unauthorized('the client certificate is missing');
-          const known = answers.get(peerCertificate);
-          if (known !== undefined) return known;
-          const answer = identify(peerCertificate);
+          const answer = answers.get(peerCertificate) ?? identify(peerCertificate);
           answers.set(peerCertificate, answer);
+          // It was valid when the connection began; the connection may live longer.
+          if (clock.now() >= (answer.expiresAt ?? 0)) throw unauthorized('the client certificate has expired');
           return answer;
         }
       }
