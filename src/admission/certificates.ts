@@ -1,0 +1,103 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { CertificateSigningRequest } from '../api/generated/types.ts';
+import type { Authorizer } from '../authz/authorizer.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from './plugin.ts';
+import { groupResource, refusal } from './refuse.ts';
+
+const resource = 'certificatesigningrequests.certificates.k8s.io';
+const clientSigner = 'kubernetes.io/kube-apiserver-client';
+
+/** The organizations in the subject of a PEM (base64) PKCS#10 request; throws when it cannot be read. */
+export type CertificateRequestOrganizations = (request: string) => readonly string[];
+
+/** Nobody becomes a superuser by a certificate request, not even with an approver who does not look. */
+export class CertificateSubjectRestriction implements AdmissionPlugin {
+  readonly name = 'CertificateSubjectRestriction';
+  readonly #organizations: CertificateRequestOrganizations;
+
+  constructor(organizations: CertificateRequestOrganizations) {
+    this.#organizations = organizations;
+  }
+
+  async validate(attributes: AdmissionAttributes): Promise<void> {
+    const { operation, subresource, object } = attributes;
+    if (operation !== 'CREATE' || subresource !== '' || groupResource(attributes) !== resource) return;
+    const csr = object as unknown as CertificateSigningRequest | undefined;
+    if (csr?.spec.signerName !== clientSigner) return;
+    let organizations: readonly string[];
+    try {
+      organizations = this.#organizations(csr.spec.request);
+    } catch {
+      throw refusal(attributes, 'failed to parse CSR');
+    }
+    if (organizations.includes('system:masters')) {
+      throw refusal(attributes, `use of ${clientSigner} signer with system:masters group is not allowed`);
+    }
+  }
+}
+
+/** Approving or denying a request needs the right to `approve` for its signer. */
+export class CertificateApproval implements AdmissionPlugin {
+  readonly name = 'CertificateApproval';
+  readonly #authorizer: Authorizer;
+
+  constructor(authorizer: Authorizer) {
+    this.#authorizer = authorizer;
+  }
+
+  async validate(attributes: AdmissionAttributes): Promise<void> {
+    const { operation, subresource, oldObject } = attributes;
+    if (operation !== 'UPDATE' || subresource !== 'approval' || groupResource(attributes) !== resource) return;
+    const signer = (oldObject as unknown as CertificateSigningRequest | undefined)?.spec.signerName ?? '';
+    if (await mayUseSigner(this.#authorizer, attributes, 'approve', signer)) return;
+    throw refusal(attributes, `user not permitted to approve requests with signerName ${JSON.stringify(signer)}`);
+  }
+}
+
+/** Writing a certificate (or a failure) into a request needs the right to `sign` for its signer. */
+export class CertificateSigning implements AdmissionPlugin {
+  readonly name = 'CertificateSigning';
+  readonly #authorizer: Authorizer;
+
+  constructor(authorizer: Authorizer) {
+    this.#authorizer = authorizer;
+  }
+
+  async validate(attributes: AdmissionAttributes): Promise<void> {
+    const { operation, subresource, object, oldObject } = attributes;
+    if (operation !== 'UPDATE' || subresource !== 'status' || groupResource(attributes) !== resource) return;
+    const before = oldObject as unknown as CertificateSigningRequest | undefined;
+    const now = object as unknown as CertificateSigningRequest | undefined;
+    const sameCertificate = before?.status?.certificate === now?.status?.certificate;
+    const sameConditions = isDeepStrictEqual(before?.status?.conditions ?? [], now?.status?.conditions ?? []);
+    if (sameCertificate && sameConditions) return;
+    const signer = before?.spec.signerName ?? '';
+    if (await mayUseSigner(this.#authorizer, attributes, 'sign', signer)) return;
+    throw refusal(attributes, `user not permitted to sign requests with signerName ${JSON.stringify(signer)}`);
+  }
+}
+
+/** Asked for the signer's name, then for all signers of its domain: `example.com/*`. */
+async function mayUseSigner(
+  authorizer: Authorizer,
+  attributes: AdmissionAttributes,
+  verb: 'approve' | 'sign',
+  signer: string,
+): Promise<boolean> {
+  for (const name of [signer, `${signer.split('/')[0]}/*`]) {
+    const decision = await authorizer.authorize({
+      user: attributes.user,
+      verb,
+      resourceRequest: true,
+      namespace: '',
+      apiGroup: 'certificates.k8s.io',
+      apiVersion: '*',
+      resource: 'signers',
+      subresource: '',
+      name,
+      path: '',
+    });
+    if (decision.verdict === 'allow') return true;
+  }
+  return false;
+}

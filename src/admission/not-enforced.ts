@@ -1,0 +1,54 @@
+import type { Service } from '../api/generated/types.ts';
+import type { KubeObject } from '../api/object.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from './plugin.ts';
+import { groupResource, refusal } from './refuse.ts';
+
+/**
+ * Kinds that restrict something, or make something be served, and that nothing in this cluster carries out yet. Stored, they would only
+ * look as if they did: somebody would rely on them. So they are refused by name. A kind leaves this table when it is enforced.
+ */
+const refusedKinds: ReadonlyMap<string, string> = new Map([
+  ['validatingwebhookconfigurations.admissionregistration.k8s.io', 'requests would pass without the webhook'],
+  ['mutatingwebhookconfigurations.admissionregistration.k8s.io', 'objects would be stored without the webhook'],
+  ['validatingadmissionpolicies.admissionregistration.k8s.io', 'requests would pass unchecked'],
+  ['validatingadmissionpolicybindings.admissionregistration.k8s.io', 'requests would pass unchecked'],
+  ['mutatingadmissionpolicies.admissionregistration.k8s.io', 'objects would be stored unchanged'],
+  ['mutatingadmissionpolicybindings.admissionregistration.k8s.io', 'objects would be stored unchanged'],
+  ['networkpolicies.networking.k8s.io', 'traffic would flow as if it were not there'],
+  ['resourcequotas', 'nothing would be counted or limited'],
+  ['limitranges', 'no default or limit would be applied'],
+  ['poddisruptionbudgets.policy', 'evictions would not be held back'],
+  ['flowschemas.flowcontrol.apiserver.k8s.io', 'requests would not be classified by it'],
+  ['prioritylevelconfigurations.flowcontrol.apiserver.k8s.io', 'requests would not be limited by it'],
+  ['customresourcedefinitions.apiextensions.k8s.io', 'its resources would not be served'],
+  ['apiservices.apiregistration.k8s.io', 'its group would not be served'],
+]);
+
+/** Fields that restrict and that nothing carries out yet, in kinds that are served otherwise. */
+const refusedFields: ReadonlyMap<string, (object: KubeObject) => readonly string[]> = new Map([
+  ['services', serviceFields],
+]);
+
+function serviceFields(object: KubeObject): readonly string[] {
+  const spec = (object as unknown as Service).spec;
+  return (spec?.loadBalancerSourceRanges ?? []).length > 0 ? ['spec.loadBalancerSourceRanges'] : [];
+}
+
+/** Refuses what would fail open. Deleting is always allowed. */
+export const notEnforced: AdmissionPlugin = {
+  name: 'NotEnforced',
+  async validate(attributes: AdmissionAttributes): Promise<void> {
+    const { operation, kind, object, oldObject } = attributes;
+    if (operation !== 'CREATE' && operation !== 'UPDATE') return;
+    const resource = groupResource(attributes);
+    const consequence = refusedKinds.get(resource);
+    if (consequence !== undefined) {
+      throw refusal(attributes, `${kind} is not enforced by this cluster yet: ${consequence}`);
+    }
+    const fields = refusedFields.get(resource);
+    if (fields === undefined || object === undefined) return;
+    const before = new Set(oldObject === undefined ? [] : fields(oldObject));
+    const added = fields(object).filter((field) => !before.has(field));
+    if (added.length > 0) throw refusal(attributes, `${added.join(', ')} is not enforced by this cluster yet`);
+  },
+};
