@@ -13,19 +13,18 @@ export interface PathDefinition {
    * - `foreign-client`: the same, but the client is not ours: whether it verified the server is its own business and cannot be seen.
    * - `public`: TLS; anybody may ask, for nothing that is secret.
    * - `local`: it does not leave the machine: in the process or a unix socket.
+   * - `unknown`: no connection is: nobody has said what the path is for.
    */
-  readonly rule: 'mutual' | 'foreign-client' | 'public' | 'local';
+  readonly rule: 'mutual' | 'foreign-client' | 'public' | 'local' | 'unknown';
 }
 
 export const APISERVER = 'system:kube-apiserver';
 const NODE_PREFIX = 'system:node:';
 const SERVICE_ACCOUNT_PREFIX = 'system:serviceaccount:';
-/** Whoever could not be told, in a report of a failure. */
-export const UNKNOWN_PEER = 'unknown';
 
 export const CATALOGUE: readonly PathDefinition[] = [
   {
-    name: 'user-to-apiserver',
+    name: 'client-to-apiserver',
     from: '*',
     to: APISERVER,
     purpose: 'kubectl, Helm and other clients of people and automation use the API',
@@ -65,6 +64,14 @@ export const CATALOGUE: readonly PathDefinition[] = [
     rule: 'mutual',
   },
   {
+    name: 'kube-proxy-to-apiserver',
+    from: 'system:kube-proxy',
+    to: APISERVER,
+    purpose: 'a node follows services and their endpoints to route to them',
+    varying: undefined,
+    rule: 'mutual',
+  },
+  {
     name: 'health-check-to-apiserver',
     from: 'system:anonymous',
     to: APISERVER,
@@ -79,6 +86,14 @@ export const CATALOGUE: readonly PathDefinition[] = [
     purpose: 'logs, exec, attach, port-forward and proxy reach into a node',
     varying: { end: 'to', prefix: NODE_PREFIX },
     rule: 'mutual',
+  },
+  {
+    name: 'client-to-kubelet',
+    from: '*',
+    to: `${NODE_PREFIX}*`,
+    purpose: 'a collector of metrics or another authorised client asks a node directly',
+    varying: { end: 'from', prefix: '' },
+    rule: 'foreign-client',
   },
   {
     name: 'apiserver-to-storage',
@@ -100,8 +115,18 @@ export const CATALOGUE: readonly PathDefinition[] = [
 
 const byName: ReadonlyMap<string, PathDefinition> = new Map(CATALOGUE.map((row) => [row.name, row]));
 
-export function findPath(name: string): PathDefinition | undefined {
-  return byName.get(name);
+/** The row of a path. One that is not in the catalogue gets a row too, so that it is seen, and seen to be `Unsafe`. */
+export function findPath(name: string): PathDefinition {
+  return (
+    byName.get(name) ?? {
+      name: /^[a-z]([a-z-]{0,60}[a-z])?$/.test(name) ? name : 'uncatalogued',
+      from: '*',
+      to: '*',
+      purpose: 'not in the catalogue of paths',
+      varying: undefined,
+      rule: 'unknown',
+    }
+  );
 }
 
 /** The path on which a user reaches the apiserver. */
@@ -113,9 +138,11 @@ export function inboundPath(username: string): string {
       return 'scheduler-to-apiserver';
     case 'system:kube-controller-manager':
       return 'controller-manager-to-apiserver';
+    case 'system:kube-proxy':
+      return 'kube-proxy-to-apiserver';
     case 'system:anonymous':
       return 'health-check-to-apiserver';
     default:
-      return 'user-to-apiserver';
+      return 'client-to-apiserver';
   }
 }

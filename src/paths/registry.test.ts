@@ -60,8 +60,8 @@ describe('catalogue', () => {
       ['system:kube-scheduler', 'scheduler-to-apiserver'],
       ['system:kube-controller-manager', 'controller-manager-to-apiserver'],
       ['system:anonymous', 'health-check-to-apiserver'],
-      ['jane', 'user-to-apiserver'],
-      ['system:nodes', 'user-to-apiserver'],
+      ['jane', 'client-to-apiserver'],
+      ['system:nodes', 'client-to-apiserver'],
     ]) {
       assert.equal(inboundPath(username ?? ''), path);
     }
@@ -192,15 +192,15 @@ describe('PathRegistry', () => {
     const test = setup();
     const jane: ConnectionEvidence = {
       ...TLS,
-      path: 'user-to-apiserver',
+      path: 'client-to-apiserver',
       from: 'jane',
       to: APISERVER,
       clientVerifiedBy: 'x509',
     };
     test.registry.opened(jane);
     test.allow(jane);
-    assert.equal(test.status('user-to-apiserver.jane')?.verdict, 'Safe');
-    assert.equal(test.status('user-to-apiserver.jane')?.serverVerifiedBy, 'the client (not observable)');
+    assert.equal(test.status('client-to-apiserver.jane')?.verdict, 'Safe');
+    assert.equal(test.status('client-to-apiserver.jane')?.serverVerifiedBy, 'the client (not observable)');
   });
 
   it('takes health checks without a client, but not in plain text', () => {
@@ -250,25 +250,36 @@ describe('PathRegistry', () => {
     assert.equal(status?.lastFailure?.reason.length, MAX_TEXT);
   });
 
-  it('refuses a path that is not in the catalogue', () => {
-    const { registry } = setup();
-    assert.throws(() => registry.failed('nowhere', 'a', 'b', 'c'), { code: 'InternalError' });
+  it('shows a path that is not in the catalogue, as Unsafe whatever was seen', () => {
+    const test = setup();
+    for (const path of ['somebody-to-nowhere', '../../x', '', 'x'.repeat(300)]) {
+      test.registry.opened({ ...KUBELET, path });
+      test.allow({ ...KUBELET, path });
+    }
+    const shown = test.registry.list().filter(({ spec }) => spec.purpose === 'not in the catalogue of paths');
+    assert.deepEqual(
+      shown.map(({ spec, status }) => [spec.path, status.verdict, status.reason, status.connections.total]),
+      [
+        ['somebody-to-nowhere', 'Unsafe', 'the path is not in the catalogue', 1],
+        ['uncatalogued', 'Unsafe', 'the path is not in the catalogue', 3],
+      ],
+    );
   });
 
   it('bounds the ends it knows: failures give way, real ones stay, the rest shares an object', () => {
     const test = setup(4);
     const open = (from: string) =>
-      test.registry.opened({ ...TLS, path: 'user-to-apiserver', from, to: APISERVER, clientVerifiedBy: 'x509' });
+      test.registry.opened({ ...TLS, path: 'client-to-apiserver', from, to: APISERVER, clientVerifiedBy: 'x509' });
     open('jane');
-    for (let i = 0; i < 100; i++) test.registry.failed('user-to-apiserver', `attacker-${i}`, APISERVER, 'refused');
+    for (let i = 0; i < 100; i++) test.registry.failed('client-to-apiserver', `attacker-${i}`, APISERVER, 'refused');
     const names = () =>
       test.registry
         .list()
         .map(({ metadata }) => metadata.name)
-        .filter((name) => name?.startsWith('user'));
+        .filter((name) => name?.startsWith('client-to-apiserver'));
     assert.equal(names().length, 4);
-    assert.ok(names().includes('user-to-apiserver.jane'));
-    assert.ok(names().includes('user-to-apiserver.attacker-99'));
+    assert.ok(names().includes('client-to-apiserver.jane'));
+    assert.ok(names().includes('client-to-apiserver.attacker-99'));
     for (let i = 0; i < 10; i++) open(`user-${i}`);
     assert.equal(names().length, 5);
     const others = test.registry.list().find(({ spec }) => spec.from === '(others)');
@@ -298,13 +309,13 @@ describe('PathRegistry', () => {
     const test = setup();
     const reversed = setup();
     const open = ({ registry }: typeof test, from: string) =>
-      registry.opened({ ...TLS, path: 'user-to-apiserver', from, to: APISERVER });
+      registry.opened({ ...TLS, path: 'client-to-apiserver', from, to: APISERVER });
     for (const user of users) open(test, user);
     for (const user of [...users].reverse()) open(reversed, user);
     const seen = ({ registry }: typeof test) =>
       registry
         .list()
-        .filter(({ spec }) => spec.path === 'user-to-apiserver')
+        .filter(({ spec }) => spec.path === 'client-to-apiserver')
         .map(({ metadata, spec }) => [metadata.name, metadata.uid, spec.from]);
     assert.deepEqual(seen(reversed), seen(test));
     assert.equal(new Set(seen(test).map(([name]) => name)).size, users.length);
@@ -326,15 +337,15 @@ describe('changes', () => {
     const events: PathEvent[] = [];
     const end = test.registry.subscribe((event) => events.push(event));
     for (let i = 0; i < 50; i++) test.registry.opened(KUBELET)();
-    test.registry.failed('user-to-apiserver', 'eve', APISERVER, 'refused');
+    test.registry.failed('client-to-apiserver', 'eve', APISERVER, 'refused');
     assert.equal(events.length, 0);
     test.notify();
     assert.deepEqual(
       events.map(({ type, object }) => [type, object.metadata.name]),
       [
         ['MODIFIED', 'apiserver-to-kubelet.n1'],
-        ['DELETED', 'user-to-apiserver'],
-        ['ADDED', 'user-to-apiserver.eve'],
+        ['DELETED', 'client-to-apiserver'],
+        ['ADDED', 'client-to-apiserver.eve'],
       ],
     );
     assert.equal(events[0]?.object.status.connections.total, 51);

@@ -1,5 +1,4 @@
 import type { Clock } from '../lib/clock.ts';
-import { CausewayError } from '../lib/errors.ts';
 import { CATALOGUE, findPath, type PathDefinition } from './catalogue.ts';
 import { type CommunicationPath, renderPair, renderUnused } from './communication-path.ts';
 import { MAX_PAIRS, MAX_TEXT, NOTIFY_MS } from './limits.ts';
@@ -109,7 +108,7 @@ export class PathRegistry implements PathObserver {
     const known = this.#pairs.get(path)?.get(from)?.get(to);
     if (known !== undefined) return known;
     const row = findPath(path);
-    if (row === undefined) throw new CausewayError('InternalError', `there is no communication path "${path}"`);
+    if (row.name !== path) return this.#pair(row.name, from, to, now);
     const [source, target] = [printable(from), printable(to)];
     if (source !== from || target !== to) return this.#pair(path, source, target, now);
     if (this.#byName.size >= this.#maxPairs && !this.#forgetFailure()) {
@@ -188,7 +187,7 @@ export class PathRegistry implements PathObserver {
   /** The last that is known of an object that is no more. */
   #gone(name: string): CommunicationPath {
     this.#revision++;
-    const row = findPath(name.split('.', 1)[0] ?? name) ?? (CATALOGUE[0] as PathDefinition);
+    const row = findPath(name.split('.', 1)[0] ?? name);
     const object = renderUnused(row, this.#revision, this.#since);
     return { ...object, metadata: { ...object.metadata, name } };
   }

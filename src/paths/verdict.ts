@@ -11,8 +11,22 @@ const TLS_VERSIONS = ['TLSv1.2', 'TLSv1.3'];
 
 /** Judges one kind of connection by what was seen of it; what was not seen counts as not there. */
 export function judge(row: PathDefinition, evidence: ConnectionEvidence, authorised: boolean): Verdict {
-  const reason = row.rule === 'local' ? localFault(evidence) : networkFault(row, evidence, authorised);
+  const reason = fault(row, evidence, authorised);
   return reason === undefined ? { verdict: 'Safe' } : { verdict: 'Unsafe', reason };
+}
+
+function fault(row: PathDefinition, evidence: ConnectionEvidence, authorised: boolean): string | undefined {
+  switch (row.rule) {
+    case 'unknown':
+      return 'the path is not in the catalogue';
+    case 'local':
+      return localFault(evidence);
+    case 'public':
+      return encryptionFault(evidence);
+    case 'foreign-client':
+    case 'mutual':
+      return encryptionFault(evidence) ?? identityFault(row, evidence, authorised);
+  }
 }
 
 function localFault({ transport, ...evidence }: ConnectionEvidence): string | undefined {
@@ -28,15 +42,14 @@ function localFault({ transport, ...evidence }: ConnectionEvidence): string | un
   }
 }
 
-function networkFault(row: PathDefinition, evidence: ConnectionEvidence, authorised: boolean): string | undefined {
-  if (evidence.transport !== 'tls') return 'the connection is not encrypted';
-  const fault = tlsFault(evidence);
-  if (fault !== undefined) return fault;
-  if (row.rule === 'public') return undefined;
+function encryptionFault(evidence: ConnectionEvidence): string | undefined {
+  return evidence.transport === 'tls' ? tlsFault(evidence) : 'the connection is not encrypted';
+}
+
+function identityFault(row: PathDefinition, evidence: ConnectionEvidence, authorised: boolean): string | undefined {
   if (row.rule === 'mutual' && !evidence.serverVerifiedBy) return 'the server was not verified';
   if (!evidence.clientVerifiedBy) return 'the client was not authenticated';
-  if (!authorised) return 'no request was authorised yet';
-  return undefined;
+  return authorised ? undefined : 'no request was authorised yet';
 }
 
 function tlsFault({ tlsVersion }: Pick<ConnectionEvidence, 'tlsVersion'>): string | undefined {
