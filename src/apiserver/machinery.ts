@@ -1,28 +1,10 @@
+import type { Codec, Decoded, Media } from '../api/codec/codec.ts';
 import type { GroupVersionKind, KubeObject } from '../api/object.ts';
 import type { ResourceDefinition, Scheme } from '../api/scheme.ts';
+import type { TableDefinition } from '../api/table/definitions.ts';
 import type { ErrorCause } from '../lib/errors.ts';
 
-export type Media = 'json' | 'yaml' | 'protobuf';
-
-/** A parsed body, and what a strict reading finds wrong with it: `unknown field "spec.foo"`, `duplicate field "kind"`. */
-export interface Decoded {
-  readonly object: KubeObject;
-  readonly strictErrors: readonly string[];
-}
-
-export interface TableColumn {
-  readonly name: string;
-  readonly type: string;
-  readonly format: string;
-  readonly description: string;
-  readonly priority: number;
-}
-
-/** How objects of a resource are shown in a Table. */
-export interface TableShape {
-  readonly columns: readonly TableColumn[];
-  cells(object: KubeObject): readonly unknown[];
-}
+export type { Decoded, Media };
 
 /**
  * What a kind does when it is written. `subresource` is '' for the object itself; a status update keeps everything but the status.
@@ -46,20 +28,21 @@ export type PatchMedia =
   | 'application/merge-patch+json'
   | 'application/strategic-merge-patch+json';
 
+/** A kind and its schema definition: `io.k8s.api.core.v1.Pod`. Every `ResourceDefinition` is one. */
+export interface KindDefinition extends GroupVersionKind {
+  readonly definition: string;
+}
+
 /** Everything that handlers need to know about kinds. */
 export interface Machinery {
   readonly scheme: Scheme;
-  /** Throws `BadRequest`. A body without apiVersion and kind is taken for `expected`. */
-  decode(bytes: Buffer, media: Media, expected: GroupVersionKind): Decoded;
-  /** Complete with the `k8s\0` envelope. */
-  encodeProtobuf(object: KubeObject): Buffer;
-  encodeYaml(object: unknown): Buffer;
-  /** Turns `{type, object}` into the bytes of a protobuf watch frame, its length in front. */
-  encodeProtobufWatchEvent(type: string, object: KubeObject): Buffer;
+  /** Ms since the epoch: ages in Tables. */
+  now(): number;
+  readonly codec: Codec;
   behaviour(resource: ResourceDefinition): KindBehaviour;
   /** The patched copy of `object`. Throws `BadRequest` or `Invalid`. */
-  patch(object: KubeObject, patch: Buffer, media: PatchMedia, resource: ResourceDefinition): Decoded;
-  table(resource: ResourceDefinition): TableShape;
+  patch(object: KubeObject, patch: Buffer, media: PatchMedia, kind: KindDefinition): Decoded;
+  table(resource: Pick<ResourceDefinition, 'group' | 'kind'>): TableDefinition;
   /** Throws `BadRequest` with Kubernetes' sentence. */
   labelSelector(text: string): (labels: Readonly<Record<string, string>> | undefined) => boolean;
   /** Throws `BadRequest` for a field that the kind cannot be selected by. */

@@ -1,5 +1,6 @@
 import type { KubeObject, ObjectMeta } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
+import { type IncludeObject, makeTable, parseIncludeObject } from '../../api/table/table.ts';
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
 import { contentTypes, type Representation } from './accept.ts';
@@ -17,11 +18,8 @@ export interface ListParts {
   readonly remainingItemCount: number | undefined;
 }
 
-type IncludeObject = 'None' | 'Metadata' | 'Object';
-
 export function includeObject(query: URLSearchParams): IncludeObject {
-  const value = query.get('includeObject');
-  return value === 'None' || value === 'Object' ? value : 'Metadata';
+  return parseIncludeObject(query.get('includeObject') ?? undefined);
 }
 
 const comma = Buffer.from(',');
@@ -43,41 +41,33 @@ export function partialMetadata(object: KubeObject, version: string): KubeObject
   return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata };
 }
 
-/** One row of a Table. */
-export function tableRow(
+function tableOf(
   machinery: Machinery,
-  resource: ResourceDefinition,
+  resource: Pick<ResourceDefinition, 'group' | 'kind'>,
+  objects: readonly KubeObject[],
+  listMetadata: Record<string, unknown>,
+  include: IncludeObject,
+  version: string,
+): KubeObject {
+  const table = makeTable(machinery.table(resource), objects, { listMetadata, include, now: machinery.now() });
+  return { ...table, apiVersion: `meta.k8s.io/${version}` } as unknown as KubeObject;
+}
+
+/** One object as a Table of one row: an answer to a GET, or an event of a watch. */
+export function objectTable(
+  machinery: Machinery,
+  resource: Pick<ResourceDefinition, 'group' | 'kind'>,
   object: KubeObject,
   include: IncludeObject,
   version: string,
-): Record<string, unknown> {
-  return {
-    cells: machinery.table(resource).cells(object),
-    ...(include === 'None' ? {} : { object: include === 'Object' ? object : partialMetadata(object, version) }),
-  };
-}
-
-export function tableOf(
-  machinery: Machinery,
-  resource: ResourceDefinition,
-  objects: readonly KubeObject[],
-  metadata: Record<string, unknown>,
-  include: IncludeObject,
-  version: string,
-  withColumns = true,
 ): KubeObject {
-  return {
-    kind: 'Table',
-    apiVersion: `meta.k8s.io/${version}`,
-    metadata: metadata as ObjectMeta,
-    columnDefinitions: withColumns ? machinery.table(resource).columns : [],
-    rows: objects.map((object) => tableRow(machinery, resource, object, include, version)),
-  };
+  const resourceVersion = object.metadata.resourceVersion ?? '';
+  return tableOf(machinery, resource, [object], { resourceVersion }, include, version);
 }
 
 function encode(machinery: Machinery, value: KubeObject, representation: Representation): Buffer {
-  if (representation.media === 'protobuf') return machinery.encodeProtobuf(value);
-  if (representation.media === 'yaml') return machinery.encodeYaml(value);
+  if (representation.media === 'protobuf') return machinery.codec.encodeProtobuf(value);
+  if (representation.media === 'yaml') return machinery.codec.encodeYaml(value);
   return Buffer.from(representation.pretty ? `${JSON.stringify(value, null, 2)}\n` : JSON.stringify(value));
 }
 
@@ -86,7 +76,7 @@ export function respondObject(
   machinery: Machinery,
   request: ApiRequest,
   status: number,
-  resource: ResourceDefinition,
+  kind: Pick<ResourceDefinition, 'group' | 'kind'>,
   sendable: Sendable,
   representation: Representation,
 ): Promise<void> {
@@ -100,14 +90,7 @@ export function respondObject(
   const object = sendable.object();
   const shown =
     representation.as === 'Table'
-      ? tableOf(
-          machinery,
-          resource,
-          [object],
-          { resourceVersion: object.metadata.resourceVersion ?? '' },
-          includeObject(request.query),
-          representation.version,
-        )
+      ? objectTable(machinery, kind, object, includeObject(request.query), representation.version)
       : partialMetadata(object, representation.version);
   return respondBytes(request, status, contentType, encode(machinery, shown, representation));
 }

@@ -22,7 +22,11 @@ export async function readDeleteOptions(request: ApiRequest, machinery: Machiner
   const bytes = await request.exchange.body(limits.maxBodyBytes);
   if (bytes.length === 0) return fromQuery(request.query);
   const media = mediaOfBody(request.exchange.header('content-type'));
-  const { object } = machinery.decode(bytes, media, { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions' });
+  const { object } = machinery.codec.decode(bytes, media, {
+    group: 'meta.k8s.io',
+    version: 'v1',
+    kind: 'DeleteOptions',
+  });
   if (object.kind !== 'DeleteOptions') {
     throw new CausewayError('BadRequest', `the body must be DeleteOptions, not ${object.kind}`);
   }

@@ -1,4 +1,4 @@
-import type { GroupVersionKind, KubeObject } from '../../api/object.ts';
+import type { GroupVersionKind } from '../../api/object.ts';
 import { CausewayError } from '../../lib/errors.ts';
 import { contentTypes, parseMediaType } from '../content/accept.ts';
 import { limits } from '../limits.ts';
@@ -34,24 +34,5 @@ export async function readObject(
 ): Promise<Decoded> {
   const media = mediaOfBody(request.exchange.header('content-type'));
   const bytes = await request.exchange.body(limits.maxBodyBytes);
-  const decoded = machinery.decode(bytes, media, expected);
-  checkKind(decoded.object, expected);
-  return decoded;
-}
-
-function checkKind(object: KubeObject, expected: GroupVersionKind): void {
-  const apiVersion = expected.group === '' ? expected.version : `${expected.group}/${expected.version}`;
-  if (object.apiVersion !== apiVersion || object.kind !== expected.kind) {
-    const slash = object.apiVersion?.lastIndexOf('/') ?? -1;
-    const [group, version] =
-      slash < 0
-        ? ['', object.apiVersion ?? '']
-        : [object.apiVersion?.slice(0, slash) ?? '', object.apiVersion?.slice(slash + 1) ?? ''];
-    throw new CausewayError(
-      'BadRequest',
-      group === expected.group && version === expected.version
-        ? `${object.kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: converting (v1.${object.kind}) to (v1.${expected.kind}): unknown conversion`
-        : `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`,
-    );
-  }
+  return machinery.codec.decode(bytes, media, expected);
 }

@@ -2,7 +2,7 @@ import type { KubeObject } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
 import { CausewayError } from '../../lib/errors.ts';
 import { negotiate, type Representation } from '../content/accept.ts';
-import { includeObject, partialMetadata, tableOf } from '../content/represent.ts';
+import { includeObject, objectTable, partialMetadata } from '../content/represent.ts';
 import { limits } from '../limits.ts';
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
@@ -41,16 +41,13 @@ function frameFormat(
   return format;
 
   function shown(object: KubeObject): KubeObject {
-    if (as === 'Table') {
-      const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' };
-      return tableOf(machinery, resource, [object], metadata, include, version);
-    }
+    if (as === 'Table') return objectTable(machinery, resource, object, include, version);
     return as === undefined ? object : partialMetadata(object, version);
   }
 }
 
 function encodeFrame(machinery: Machinery, media: string, type: CacheEventType | 'ERROR', object: KubeObject): Buffer {
-  if (media === 'protobuf') return machinery.encodeProtobufWatchEvent(type, object);
+  if (media === 'protobuf') return machinery.codec.encodeProtobufWatchEvent(type, object);
   return Buffer.from(`{"type":"${type}","object":${JSON.stringify(object)}}\n`);
 }
 

@@ -150,7 +150,7 @@ function frame(type: number, flags: number, streamId: number, payload: Buffer): 
 async function rawHttp2(): Promise<TLSSocket> {
   const socket = connectTls({ ...tls(), host: '127.0.0.1', port: address.port, ALPNProtocols: ['h2'] });
   socket.on('error', () => undefined);
-  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  await new Promise<void>((resolve) => socket.once('secureConnect', resolve));
   socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   socket.write(frame(4, 0, 0, Buffer.alloc(0)));
   socket.resume();
@@ -191,7 +191,7 @@ describe('HttpFrontend', () => {
     socket.write(
       'POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: 200\r\n\r\nGET /echo HTTP/1.1\r\nhost: x\r\n\r\n',
     );
-    await new Promise((resolve) => socket.once('close', resolve));
+    await new Promise<void>((resolve) => socket.once('close', resolve));
     assert.match(text, /^HTTP\/1\.1 403 /);
     assert.match(text, /connection: close/i);
     assert.equal(text.match(/HTTP\/1\.1/g)?.length, 1);
@@ -204,7 +204,7 @@ describe('HttpFrontend', () => {
     socket.write(
       'POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n',
     );
-    await new Promise((resolve) => socket.once('close', resolve));
+    await new Promise<void>((resolve) => socket.once('close', resolve));
     assert.match(text, /^HTTP\/1\.1 400 /);
   });
 
@@ -214,7 +214,7 @@ describe('HttpFrontend', () => {
     let text = '';
     socket.on('data', (chunk) => (text += chunk));
     socket.write(`GET / HTTP/1.1\r\nhost: x\r\nx-big: ${'a'.repeat(limits.maxHeaderBytes)}`);
-    await new Promise((resolve) => socket.once('close', resolve));
+    await new Promise<void>((resolve) => socket.once('close', resolve));
     assert.match(text, /^HTTP\/1\.1 431 /);
   });
 
@@ -226,7 +226,7 @@ describe('HttpFrontend', () => {
     const drip = setInterval(() => socket.write('x-a: b\r\n'), 1000);
     let text = '';
     socket.on('data', (chunk) => (text += chunk));
-    await new Promise((resolve) => socket.once('close', resolve));
+    await new Promise<void>((resolve) => socket.once('close', resolve));
     clearInterval(drip);
     assert.match(text, /^HTTP\/1\.1 408 /);
     const took = Date.now() - begun;
@@ -236,10 +236,10 @@ describe('HttpFrontend', () => {
   it('aborts the signal when the client goes away, over both protocols', async () => {
     const client = session();
     const stream = client.request({ ':path': '/wait' });
-    await new Promise((resolve) => stream.once('data', resolve));
+    await new Promise<void>((resolve) => stream.once('data', () => resolve()));
     const signal = lastSignal!;
     assert.equal(signal.aborted, false);
-    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
     stream.close();
     await aborted;
     client.close();
@@ -247,9 +247,9 @@ describe('HttpFrontend', () => {
     const request = httpsRequest({ ...tls(), host: '127.0.0.1', port: address.port, path: '/wait', agent: false });
     request.on('error', () => undefined);
     request.end();
-    await new Promise((resolve) => request.once('response', (r) => r.once('data', resolve)));
+    await new Promise<void>((resolve) => request.once('response', (r) => r.once('data', () => resolve())));
     const second = lastSignal!;
-    const secondAborted = new Promise((resolve) => second.addEventListener('abort', resolve));
+    const secondAborted = new Promise<void>((resolve) => second.addEventListener('abort', () => resolve()));
     request.destroy();
     await secondAborted;
   });
@@ -271,7 +271,7 @@ describe('HttpFrontend', () => {
     let answer = '';
     refused.on('data', (chunk) => (answer += chunk));
     refused.write('GET /refuse HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n');
-    await new Promise((resolve) => refused.once('close', resolve));
+    await new Promise<void>((resolve) => refused.once('close', resolve));
     assert.match(answer, /^HTTP\/1\.1 403 [\s\S]*\r\n\r\nno$/);
   });
 
@@ -291,7 +291,7 @@ describe('HttpFrontend', () => {
         burst.push(frame(1, 0x5, streams * 2 + 1, headers), frame(3, 0, streams * 2 + 1, cancel));
       }
       socket.write(Buffer.concat(burst));
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise<void>((resolve) => setTimeout(resolve, 1));
     }
     assert.ok(socket.destroyed, 'the connection was ended');
     assert.ok(streams >= limits.streamResetBurst && streams < 4 * limits.streamResetBurst, `${streams} streams`);
@@ -307,7 +307,7 @@ describe('HttpFrontend', () => {
     const flood = Buffer.alloc(field.length * 1000, field);
     while (!socket.destroyed && frames < 2_000) {
       for (let i = 0; i < 20; i++, frames++) socket.write(frame(9, 0, 1, flood));
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise<void>((resolve) => setTimeout(resolve, 1));
     }
     assert.ok(socket.destroyed, `still open after ${frames} frames`);
     assert.equal((await http1('/')).status, 200);
@@ -315,7 +315,7 @@ describe('HttpFrontend', () => {
 
   it('opens no more than the allowed number of streams on one HTTP/2 connection', async () => {
     const client = session();
-    await new Promise((resolve) => client.once('remoteSettings', resolve));
+    await new Promise<void>((resolve) => client.once('remoteSettings', resolve));
     assert.equal(client.remoteSettings.maxConcurrentStreams, limits.maxConcurrentStreams);
     client.destroy();
   });

@@ -1,0 +1,158 @@
+import { randomInt } from 'node:crypto';
+import { createTlsListener, type TlsListener } from '../pki/listener.ts';
+import { Authentication } from './authentication.ts';
+import { bootstrapObjects } from './bootstrap/bootstrap.ts';
+import type { Apiserver, ApiserverDependencies, ListenOptions } from './dependencies.ts';
+import { DiscoveryDocuments } from './discovery/discovery-documents.ts';
+import type { HandlerContext } from './handlers/endpoint.ts';
+import type { HealthCheck } from './health.ts';
+import { InFlight } from './in-flight.ts';
+import { kindHooks } from './kinds/kind-hooks-table.ts';
+import { limits } from './limits.ts';
+import { RequestMetrics } from './metrics/request-metrics.ts';
+import { otherRequests } from './other-requests.ts';
+import { requestChain } from './request-chain.ts';
+import { RequestSteps } from './request-steps.ts';
+import { Router } from './router.ts';
+import { ServiceAllocator } from './service-ip.ts';
+import { specialHandlers } from './special-handlers.ts';
+import { HttpFrontend } from './transport/http-frontend.ts';
+import { tlsConnection } from './transport/tls-connection.ts';
+import { versionInfo } from './version.ts';
+
+/** Puts the apiserver together out of what it is given. Nothing is read, written or listened on before `listen`. */
+export function createApiserver(dependencies: ApiserverDependencies): Apiserver {
+  return new Server(dependencies);
+}
+
+class Server implements Apiserver {
+  readonly #dependencies: ApiserverDependencies;
+  readonly #services: ServiceAllocator;
+  readonly #context: HandlerContext;
+  readonly #frontend: HttpFrontend;
+  readonly #listener: TlsListener;
+  readonly #inFlight = new InFlight();
+  #address = '';
+  #state: 'new' | 'starting' | 'ready' | 'closing' = 'new';
+
+  constructor(dependencies: ApiserverDependencies) {
+    this.#dependencies = dependencies;
+    const { machinery, clock, log, observer } = dependencies;
+    this.#services = new ServiceAllocator({ ...dependencies.services, random: (n) => randomInt(n) });
+    this.#context = {
+      machinery,
+      store: dependencies.store,
+      caches: dependencies.caches,
+      admission: dependencies.admission,
+      clock,
+      uuid: dependencies.uuid,
+      randomSuffix: dependencies.randomSuffix,
+      hooks: kindHooks(this.#services),
+    };
+    const metrics = new RequestMetrics(this.#inFlight, () => dependencies.audit.lost);
+    const router: Router = new Router({
+      context: this.#context,
+      special: specialHandlers(dependencies, this.#context, () => router.endpoint(pods())),
+      other: otherRequests({
+        discovery: new DiscoveryDocuments(machinery.scheme),
+        documents: dependencies.documents,
+        checks: this.#checks(),
+        metrics,
+        version: versionInfo(dependencies.version),
+        issuer: dependencies.serviceAccounts.issuer,
+        jwks: () => dependencies.serviceAccounts.jwks(),
+        serverAddress: () => this.#address,
+      }),
+    });
+    const pods = () => {
+      const resource = machinery.scheme.find('', 'v1', 'pods');
+      if (resource === undefined) throw new Error('the scheme has no pods');
+      return resource;
+    };
+    const steps = new RequestSteps({
+      authentication: new Authentication({
+        authenticator: dependencies.authenticator,
+        observer,
+        now: () => clock.now(),
+      }),
+      authorizer: dependencies.authorizer,
+      inFlight: this.#inFlight,
+      metrics,
+      audit: dependencies.audit,
+      clock,
+      log,
+      uuid: dependencies.uuid,
+      handle: (request) => router.handle(request),
+    });
+    this.#frontend = new HttpFrontend(requestChain(steps));
+    this.#listener = createTlsListener({
+      ...dependencies.tls,
+      clock,
+      onConnection: (socket, protocol) => this.#frontend.accept(socket, protocol, tlsConnection(socket)),
+      onFailure: ({ remoteAddress, reason }) =>
+        observer.failed('client-to-apiserver', remoteAddress, 'system:kube-apiserver', reason),
+    });
+  }
+
+  #checks(): readonly HealthCheck[] {
+    return [
+      { name: 'ping', in: ['livez', 'readyz', 'healthz'], check: () => undefined },
+      {
+        name: 'etcd',
+        in: ['livez', 'readyz', 'healthz'],
+        check: async () => {
+          await this.#dependencies.store.get('/registry/health');
+          return undefined;
+        },
+      },
+      {
+        name: 'poststarthook/rbac/bootstrap-roles',
+        in: ['readyz', 'healthz'],
+        check: () => (this.#state === 'ready' ? undefined : 'not finished'),
+      },
+      {
+        name: 'shutdown',
+        in: ['readyz'],
+        check: () => (this.#state === 'closing' ? 'process is shutting down' : undefined),
+      },
+    ];
+  }
+
+  async listen(options: ListenOptions): Promise<{ host: string; port: number }> {
+    this.#state = 'starting';
+    // Before the first request: no Service may be given an address that another one has.
+    const services = this.#context.caches.of({ group: '', apiVersion: 'v1', kind: 'Service', plural: 'services' });
+    this.#services.load((await services.list({})).items.map((item) => item.object()));
+    const { port } = await this.#listener.listen(options.port, options.host);
+    const address = options.advertiseAddress ?? options.host;
+    this.#address = `${address}:${port}`;
+    await bootstrapObjects({
+      context: this.#context,
+      policy: this.#dependencies.bootstrapPolicy,
+      serviceIp: this.#services.apiserverIp,
+      address,
+      port,
+    });
+    this.#state = 'ready';
+    return { host: options.host, port };
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closing';
+    this.#listener.stopAccepting();
+    this.#frontend.drain();
+    await this.#drained();
+    this.#frontend.close();
+    await this.#listener.close();
+  }
+
+  /** Waits for requests that end by themselves; watches and streams do not. */
+  async #drained(): Promise<void> {
+    const end = Date.now() + limits.drainMs;
+    while (Date.now() < end) {
+      const { readOnly, mutating } = this.#inFlight.counts;
+      if (readOnly + mutating === 0) return;
+      await new Promise<void>((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

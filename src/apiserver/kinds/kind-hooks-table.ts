@@ -1,0 +1,26 @@
+import type { ResourceDefinition } from '../../api/scheme.ts';
+import type { KindHooks } from '../handlers/kind-hooks.ts';
+import { namespaceHooks } from './namespace-hooks.ts';
+import { podHooks } from './pod-hooks.ts';
+
+const none: KindHooks = {};
+const returnsObject: KindHooks = { returnDeletedObject: true };
+/** Kinds older than garbage collection: their dependents stay unless the caller says otherwise. */
+const orphans: KindHooks = { defaultPropagation: 'Orphan' };
+
+/** One row for each kind for which the apiserver does more than store it. */
+export function kindHooks(services: KindHooks): (resource: ResourceDefinition) => KindHooks {
+  const table = new Map<string, KindHooks>([
+    ['/pods', podHooks],
+    ['/namespaces', namespaceHooks],
+    ['/services', services],
+    ['/serviceaccounts', returnsObject],
+    ['/persistentvolumes', returnsObject],
+    ['/persistentvolumeclaims', returnsObject],
+    ['/podtemplates', returnsObject],
+    ['/resourcequotas', returnsObject],
+    ['/replicationcontrollers', orphans],
+    ['batch/jobs', orphans],
+  ]);
+  return (resource) => table.get(`${resource.group}/${resource.plural}`) ?? none;
+}

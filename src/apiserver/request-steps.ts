@@ -1,0 +1,152 @@
+import type { Authorizer } from '../authz/authorizer.ts';
+import { forbidden } from '../authz/forbidden.ts';
+import { impersonate } from '../authz/impersonation.ts';
+import type { Clock } from '../lib/clock.ts';
+import { CausewayError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { auditLine } from './audit/audit-event.ts';
+import type { AuditSink } from './audit/audit-log.ts';
+import type { Authentication } from './authentication.ts';
+import { type InFlight, isLongRunning } from './in-flight.ts';
+import { limits } from './limits.ts';
+import type { RequestMetrics } from './metrics/request-metrics.ts';
+import { ApiRequest } from './request.ts';
+import type { ChainSteps } from './request-chain.ts';
+import { attributesOf, requestInfo } from './request-info.ts';
+import { isUnexpected, statusOf } from './status.ts';
+import type { Exchange } from './transport/exchange.ts';
+
+export interface StepDependencies {
+  readonly authentication: Authentication;
+  readonly authorizer: Authorizer;
+  readonly inFlight: InFlight;
+  readonly metrics: RequestMetrics;
+  readonly audit: AuditSink;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly uuid: () => string;
+  readonly handle: (request: ApiRequest) => Promise<void>;
+}
+
+/** The steps of the request chain, made of what they need. */
+export class RequestSteps implements ChainSteps {
+  readonly #dependencies: StepDependencies;
+
+  constructor(dependencies: StepDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  receive(exchange: Exchange): ApiRequest {
+    const { uuid, clock } = this.#dependencies;
+    // An id that the client chose would let it write another request's name into the log.
+    return new ApiRequest(exchange, uuid(), clock.now());
+  }
+
+  parse(request: ApiRequest): void {
+    request.info = requestInfo(request.exchange.method, request.exchange.target);
+  }
+
+  takePlace(request: ApiRequest): () => void {
+    return this.#dependencies.inFlight.enter(request.info, request.caller.groups);
+  }
+
+  authenticate(request: ApiRequest): Promise<void> {
+    return this.#dependencies.authentication.authenticate(request);
+  }
+
+  async impersonate(request: ApiRequest): Promise<void> {
+    const { exchange } = request;
+    let asked = false;
+    const headers: string[] = [];
+    for (const [name, value] of exchange.headerLines()) {
+      if (name.length < 11 || !/^impersonate-/i.test(name)) continue;
+      asked = true;
+      headers.push(name, value);
+    }
+    if (!asked) return;
+    const user = await impersonate(this.#dependencies.authorizer, request.caller, headers);
+    if (user === undefined) return;
+    request.user = user;
+    request.impersonated = true;
+  }
+
+  auditBegin(request: ApiRequest): void {
+    // A watch or a stream may go on for hours: its line must not wait for its end.
+    if (isLongRunning(request.info)) this.#auditLine(request, 'ResponseStarted');
+  }
+
+  async authorise(request: ApiRequest): Promise<void> {
+    const attributes = attributesOf(request.info, request.caller);
+    const decision = await this.#dependencies.authorizer.authorize(attributes);
+    request.annotations.set('authorization.k8s.io/decision', decision.verdict === 'allow' ? 'allow' : 'forbid');
+    if (decision.reason !== '') request.annotations.set('authorization.k8s.io/reason', decision.reason);
+    if (decision.verdict !== 'allow') throw forbidden(attributes, decision.reason);
+  }
+
+  async handle(request: ApiRequest): Promise<void> {
+    const handled = this.#dependencies.handle(request);
+    if (isLongRunning(request.info)) return handled;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () =>
+          reject(
+            new CausewayError('Timeout', 'Timeout: request did not complete within the allotted timeout', {
+              details: {},
+            }),
+          ),
+        limits.requestTimeoutMs,
+      );
+    });
+    try {
+      await Promise.race([handled, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  respondError(request: ApiRequest, error: unknown): void {
+    const { exchange } = request;
+    const status = statusOf(error);
+    request.failure = { code: status.code, reason: status.reason ?? '', message: status.message ?? '' };
+    if (isUnexpected(error) && !exchange.signal.aborted) {
+      this.#dependencies.log.error('a request failed', {
+        auditId: request.auditId,
+        code: status.code,
+        error: describe(error),
+      });
+    }
+    if (exchange.status !== 0) {
+      // The answer has begun: the client must see that it is not whole.
+      exchange.destroy();
+      return;
+    }
+    const retry = status.details?.retryAfterSeconds;
+    exchange.respond(
+      status.code,
+      {
+        'content-type': 'application/json',
+        'cache-control': 'no-cache, private',
+        ...(retry === undefined ? {} : { 'retry-after': String(retry) }),
+      },
+      Buffer.from(`${JSON.stringify(status)}\n`),
+    );
+  }
+
+  auditEnd(request: ApiRequest): void {
+    const { metrics, clock } = this.#dependencies;
+    this.#auditLine(request, 'ResponseComplete');
+    metrics.observe(request, request.exchange.status, request.parsed && isLongRunning(request.info), clock.now());
+  }
+
+  #auditLine(request: ApiRequest, stage: 'ResponseStarted' | 'ResponseComplete'): void {
+    const { audit, clock } = this.#dependencies;
+    audit.write(auditLine(request, stage, request.exchange.status, clock.now()));
+  }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : ` (${describe(error.cause)})`;
+  return `${error.stack ?? error.message}${cause}`;
+}

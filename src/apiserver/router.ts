@@ -1,0 +1,104 @@
+import type { ResourceDefinition, Verb } from '../api/scheme.ts';
+import { patchObject, postObject, putObject } from './handlers/change.ts';
+import { deleteCollection, deleteObject } from './handlers/delete.ts';
+import { type Endpoint, endpointOf, type HandlerContext } from './handlers/endpoint.ts';
+import { getObject, listObjects } from './handlers/read.ts';
+import { watchObjects } from './handlers/watch.ts';
+import type { ApiRequest } from './request.ts';
+import { methodNotAllowed, notServed } from './status.ts';
+
+export type Handler = (request: ApiRequest) => Promise<void>;
+export type ResourceHandler = (request: ApiRequest, endpoint: Endpoint) => Promise<void>;
+
+/** Handlers that are not the generic ones, by `group/plural` or `group/plural/subresource`. `undefined` for a verb: 405. */
+export type SpecialHandlers = ReadonlyMap<string, Partial<Record<Verb, ResourceHandler>>>;
+
+const collectionVerbs = new Set<string>(['list', 'watch', 'create', 'deletecollection']);
+/** Subresources that are the object itself, of which only a part is written. */
+const statusLike = new Set(['status', 'approval', 'ephemeralcontainers']);
+
+export interface RouterOptions {
+  readonly context: HandlerContext;
+  readonly special: SpecialHandlers;
+  /** Everything that is no resource: discovery, health, metrics, OpenAPI. */
+  readonly other: Handler;
+}
+
+/** From what a request is about to the one handler that answers it. */
+export class Router {
+  readonly #options: RouterOptions;
+  readonly #endpoints = new Map<ResourceDefinition, Endpoint>();
+  readonly #generic: Readonly<Record<Verb, ResourceHandler>>;
+  readonly #statusVerbs: Partial<Record<Verb, ResourceHandler>>;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+    const { context } = options;
+    this.#generic = {
+      get: (request, endpoint) => getObject(context, endpoint, request),
+      list: (request, endpoint) => listObjects(context, endpoint, request),
+      watch: (request, endpoint) => watchObjects(context, endpoint, request),
+      create: (request, endpoint) => postObject(context, endpoint, request),
+      update: (request, endpoint) => putObject(context, endpoint, request),
+      patch: (request, endpoint) => patchObject(context, endpoint, request),
+      delete: (request, endpoint) => deleteObject(context, endpoint, request),
+      deletecollection: (request, endpoint) => deleteCollection(context, endpoint, request),
+    };
+    const { get, update, patch } = this.#generic;
+    this.#statusVerbs = { get, update, patch };
+  }
+
+  async handle(request: ApiRequest): Promise<void> {
+    const { info } = request;
+    if (!info.resourceRequest) return this.#options.other(request);
+    const resource = this.#options.context.machinery.scheme.find(info.group, info.version, info.resource);
+    if (resource === undefined) throw notServed();
+    this.#checkScope(request, resource);
+    const handler = this.#find(resource, info.subresource, info.verb as Verb);
+    await handler(request, this.endpoint(resource));
+  }
+
+  endpoint(resource: ResourceDefinition): Endpoint {
+    let endpoint = this.#endpoints.get(resource);
+    if (endpoint === undefined) {
+      endpoint = endpointOf(this.#options.context, resource);
+      this.#endpoints.set(resource, endpoint);
+    }
+    return endpoint;
+  }
+
+  #checkScope(request: ApiRequest, resource: ResourceDefinition): void {
+    const { info } = request;
+    const isNamespaces = resource.group === '' && resource.plural === 'namespaces';
+    if (!resource.namespaced && info.namespace !== '' && !isNamespaces) throw notServed();
+    if (resource.namespaced && info.namespace === '') {
+      // Without a namespace there is the list of all of them, and nothing else.
+      if (!collectionVerbs.has(info.verb)) throw notServed();
+      if (info.verb !== 'list' && info.verb !== 'watch') throw methodNotAllowed();
+    }
+    // A PUT or PATCH of a collection, a POST to an object.
+    if (info.name === '' && !collectionVerbs.has(info.verb)) throw methodNotAllowed();
+    if (info.name !== '' && info.verb === 'create' && info.subresource === '') throw methodNotAllowed();
+    if (info.rest.length > 0 && info.subresource !== 'proxy') throw notServed();
+  }
+
+  #find(resource: ResourceDefinition, subresource: string, verb: Verb): ResourceHandler {
+    const key = `${resource.group}/${resource.plural}`;
+    if (subresource === '') {
+      const special = this.#options.special.get(key);
+      if (special !== undefined && Object.hasOwn(special, verb)) return special[verb] ?? refuseMethod;
+      if (!resource.verbs.includes(verb)) throw methodNotAllowed();
+      return this.#generic[verb];
+    }
+    const special = this.#options.special.get(`${key}/${subresource}`);
+    if (special !== undefined) return special[verb] ?? refuseMethod;
+    const definition = resource.subresources.find((s) => s.name === subresource);
+    if (definition === undefined) throw notServed();
+    if (!statusLike.has(subresource)) throw notServed();
+    return this.#statusVerbs[verb] ?? refuseMethod;
+  }
+}
+
+function refuseMethod(): Promise<void> {
+  return Promise.reject(methodNotAllowed());
+}

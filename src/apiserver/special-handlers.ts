@@ -1,0 +1,59 @@
+import type { Verb } from '../api/scheme.ts';
+import type { ApiserverDependencies } from './dependencies.ts';
+import type { Endpoint, HandlerContext } from './handlers/endpoint.ts';
+import {
+  type ReviewDependencies,
+  selfSubjectAccessReview,
+  selfSubjectRulesReview,
+  subjectAccessReview,
+} from './reviews/access-reviews.ts';
+import { selfSubjectReview, tokenReview } from './reviews/authentication-reviews.ts';
+import type { ResourceHandler, SpecialHandlers } from './router.ts';
+import { bindingHandler } from './subresources/binding.ts';
+import { evictionHandler } from './subresources/eviction.ts';
+import { finalizeHandler } from './subresources/finalize.ts';
+import { notServedYet } from './subresources/refused.ts';
+import { scaleHandlers } from './subresources/scale.ts';
+import { tokenHandler } from './subresources/token.ts';
+
+const refusedVerbs = {
+  get: notServedYet,
+  create: notServedYet,
+  update: notServedYet,
+  patch: notServedYet,
+  delete: notServedYet,
+};
+
+/** Every resource and subresource that is not answered by the generic handlers. */
+export function specialHandlers(
+  dependencies: Pick<ApiserverDependencies, 'machinery' | 'authorizer' | 'rules' | 'tokenReviewer' | 'serviceAccounts'>,
+  context: HandlerContext,
+  pods: () => Endpoint,
+): SpecialHandlers {
+  const { machinery } = dependencies;
+  const reviews: ReviewDependencies = dependencies;
+  const scale = scaleHandlers(context);
+  const binding = bindingHandler(context, pods);
+  return new Map<string, Partial<Record<Verb, ResourceHandler>>>([
+    ['authentication.k8s.io/tokenreviews', { create: tokenReview(machinery, dependencies.tokenReviewer) }],
+    ['authentication.k8s.io/selfsubjectreviews', { create: selfSubjectReview(machinery) }],
+    ['authorization.k8s.io/subjectaccessreviews', { create: subjectAccessReview(reviews) }],
+    ['authorization.k8s.io/localsubjectaccessreviews', { create: subjectAccessReview(reviews) }],
+    ['authorization.k8s.io/selfsubjectaccessreviews', { create: selfSubjectAccessReview(reviews) }],
+    ['authorization.k8s.io/selfsubjectrulesreviews', { create: selfSubjectRulesReview(reviews) }],
+    ['/serviceaccounts/token', { create: tokenHandler({ context, issuer: dependencies.serviceAccounts.tokens }) }],
+    ['/pods/binding', { create: binding }],
+    ['/bindings', { create: binding }],
+    ['/pods/eviction', { create: evictionHandler(context) }],
+    ['/namespaces/finalize', { update: finalizeHandler(context) }],
+    ['apps/deployments/scale', scale],
+    ['apps/replicasets/scale', scale],
+    ['apps/statefulsets/scale', scale],
+    ['/replicationcontrollers/scale', scale],
+    ['/nodes/proxy', refusedVerbs],
+    ['/pods/proxy', refusedVerbs],
+    ['/services/proxy', refusedVerbs],
+    ['/pods/resize', refusedVerbs],
+    ['/pods/ephemeralcontainers', refusedVerbs],
+  ]);
+}

@@ -1,0 +1,375 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { AdmissionChain } from '../../admission/chain.ts';
+import type { AdmissionPlugin } from '../../admission/plugin.ts';
+import { createCodec } from '../../api/codec/codec.ts';
+import { validateMetadata, validateMetadataUpdate } from '../../api/metadata.ts';
+import { dns1123Subdomain } from '../../api/names.ts';
+import { loadScheme } from '../../api/resources/load-scheme.ts';
+import { mergeSchema } from '../../api/schema/merge-schema.ts';
+import { loadSchema } from '../../api/schema/schema.ts';
+import { anonymousAuthenticator } from '../../authn/anonymous.ts';
+import { serviceAccountAuthenticator } from '../../authn/service-account.ts';
+import { tokenFileAuthenticator } from '../../authn/token-file.ts';
+import { TokenIssuer } from '../../authn/token-issuer.ts';
+import { unionAuthenticator, unionTokenReviewer } from '../../authn/union.ts';
+import { x509Authenticator } from '../../authn/x509.ts';
+import type { Authorizer } from '../../authz/authorizer.ts';
+import { superuserAuthorizer } from '../../authz/superuser.ts';
+import { UnionAuthorizer } from '../../authz/union.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import { PathRegistry } from '../../paths/registry.ts';
+import { clientTls } from '../../pki/client-tls.ts';
+import type { ClusterPki } from '../../pki/cluster-pki.ts';
+import { fixedCertificate, type IssuedCertificate } from '../../pki/issued-certificate.ts';
+import { fixedTrust } from '../../pki/trust.ts';
+import { openLmdbStore } from '../../storage/lmdb/store.ts';
+import type { Store } from '../../storage/store.ts';
+import type { Dialer } from '../../tunnel/dialer.ts';
+import { apiMachinery } from '../api-machinery.ts';
+import { createApiserver } from '../apiserver.ts';
+import type { ApiserverDependencies } from '../dependencies.ts';
+import { documentOf } from '../discovery/discovery-documents.ts';
+import { createWatchCaches } from '../watch-cache/caches.ts';
+import type { WatchCaches } from '../watch-cache/watch-cache.ts';
+import { testPki } from './test-pki.ts';
+
+export interface TestApiserver {
+  readonly url: string;
+  readonly port: number;
+  readonly pki: ClusterPki;
+  readonly directory: string;
+  readonly store: Store;
+  readonly caches: WatchCaches;
+  readonly dependencies: ApiserverDependencies;
+  readonly paths: PathRegistry;
+  readonly auditLines: string[];
+  readonly logLines: string[];
+  /** A client certificate of the cluster CA. */
+  identity(user: string, groups?: readonly string[]): IssuedCertificate;
+  client(identity?: IssuedCertificate | 'none', token?: string): TestClient;
+  close(): Promise<void>;
+}
+
+export interface TestOptions {
+  readonly plugins?: readonly AdmissionPlugin[];
+  readonly authorizer?: Authorizer;
+  readonly dialers?: readonly Dialer[];
+  readonly tokenFile?: string;
+  readonly change?: (dependencies: ApiserverDependencies) => ApiserverDependencies;
+}
+
+/** Metadata rules only: what a kind's own file would add is tested with that kind. */
+const plainKind = {
+  applyDefaults: () => undefined,
+  prepareForCreate: () => undefined,
+  prepareForUpdate: () => undefined,
+  warnings: () => [],
+  allowCreateOnUpdate: false,
+  allowUnconditionalUpdate: true,
+};
+
+function listLog(lines: string[]): Log {
+  const add = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
+    lines.push(`${message} ${JSON.stringify(fields ?? {})}`);
+  };
+  const log: Log = { debug: add, info: add, warn: add, error: add, child: () => log };
+  return log;
+}
+
+const issuer = 'https://kubernetes.default.svc.cluster.local';
+
+/** A whole apiserver on a loopback port with a store in a temporary folder. For tests only. */
+export async function startTestApiserver(options: TestOptions = {}): Promise<TestApiserver> {
+  const test = await testPki();
+  const { pki, directory } = test;
+  const auditLines: string[] = [];
+  const logLines: string[] = [];
+  const log = listLog(logLines);
+  const store = await openLmdbStore({ directory: join(directory, 'store'), clock: systemClock, log });
+  const caches = createWatchCaches({ store, clock: systemClock, log });
+  const schema = loadSchema();
+  const scheme = loadScheme();
+  const ca = fixedTrust([pki.clusterCa.certificatePem]);
+  const paths = new PathRegistry({ clock: systemClock });
+  const get = async (resource: string, namespace: string, name: string) => {
+    const kinds: Record<string, string> = {
+      serviceaccounts: 'ServiceAccount',
+      pods: 'Pod',
+      secrets: 'Secret',
+      nodes: 'Node',
+    };
+    const cache = caches.of({ group: '', apiVersion: 'v1', kind: kinds[resource] ?? '', plural: resource });
+    const object = (await cache.get(namespace, name))?.object();
+    if (object === undefined) return undefined;
+    const spec = (object['spec'] ?? {}) as { nodeName?: string; serviceAccountName?: string };
+    return {
+      uid: object.metadata.uid ?? '',
+      ...(object.metadata.deletionTimestamp === undefined
+        ? {}
+        : { deletionTimestamp: object.metadata.deletionTimestamp }),
+      ...spec,
+    };
+  };
+  const serviceAccounts = serviceAccountAuthenticator({
+    issuer,
+    apiAudiences: [issuer],
+    keys: pki.serviceAccountKeys,
+    objects: { get },
+    clock: systemClock,
+  });
+  const tokenFile = tokenFileAuthenticator(options.tokenFile ?? '', { apiAudiences: [issuer] });
+  const authorizer = new UnionAuthorizer([
+    superuserAuthorizer,
+    ...(options.authorizer === undefined ? [] : [options.authorizer]),
+  ]);
+  const plain: ApiserverDependencies = {
+    machinery: apiMachinery({
+      scheme,
+      codec: createCodec(schema),
+      merge: mergeSchema(schema),
+      clock: systemClock,
+      kind: (resource) => ({
+        ...plainKind,
+        validateCreate: (object) =>
+          validateMetadata(object.metadata, resource.namespaced, (name) => dns1123Subdomain(name)),
+        validateUpdate: (object, old) => validateMetadataUpdate(object.metadata, old.metadata),
+        selectableFields: ({ metadata }) => ({
+          'metadata.name': metadata.name ?? '',
+          ...(resource.namespaced ? { 'metadata.namespace': metadata.namespace ?? '' } : {}),
+        }),
+      }),
+    }),
+    documents: {
+      v2Json: () => documentOf({ swagger: '2.0' }),
+      v2Protobuf: () => ({ bytes: Buffer.from('v2'), etag: '"v2"' }),
+      v3Paths: () => ['api/v1'],
+      v3: (path) => (path === 'api/v1' ? documentOf({ openapi: '3.0.0' }) : undefined),
+    },
+    store,
+    caches,
+    authenticator: unionAuthenticator([x509Authenticator(), tokenFile, serviceAccounts, anonymousAuthenticator()]),
+    tokenReviewer: unionTokenReviewer([tokenFile, serviceAccounts]),
+    authorizer,
+    rules: {
+      rulesFor: async () => ({
+        resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }],
+        nonResourceRules: [],
+        incomplete: false,
+      }),
+    },
+    admission: new AdmissionChain(options.plugins ?? []),
+    bootstrapPolicy: { clusterRoles: [], clusterRoleBindings: [], roles: [], roleBindings: [] },
+    tls: {
+      certificate: fixedCertificate(
+        pki.issueServing({ commonName: 'kube-apiserver', dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] }),
+      ),
+      clientCas: ca,
+    },
+    serviceAccounts: {
+      issuer,
+      tokens: new TokenIssuer({ issuer, apiAudiences: [issuer], keys: pki.serviceAccountKeys, clock: systemClock }),
+      jwks: () => pki.serviceAccountKeys.jwks(),
+    },
+    kubelets: {
+      ca,
+      identity: fixedCertificate(pki.issueKubeletClient({ user: 'kube-apiserver-kubelet-client', groups: [] })),
+      dialers: options.dialers ?? [],
+    },
+    services: { cidr: '10.96.0.0/16', nodePorts: { first: 30000, last: 32767 } },
+    audit: { write: (line) => void auditLines.push(line), lost: 0, close: async () => undefined },
+    observer: paths,
+    paths,
+    version: '0.0.0',
+    clock: systemClock,
+    log,
+    uuid: () => randomUUID(),
+    randomSuffix: (length) => randomBytes(length).toString('hex').slice(0, length),
+  };
+  const dependencies = options.change?.(plain) ?? plain;
+  const apiserver = createApiserver(dependencies);
+  const { port } = await apiserver.listen({ port: 0, host: '127.0.0.1' });
+  const clients: TestClient[] = [];
+  const admin = pki.issueClient({ user: 'admin', groups: ['system:masters'] });
+  return {
+    url: `https://127.0.0.1:${port}`,
+    port,
+    pki,
+    directory,
+    store,
+    caches,
+    dependencies,
+    paths,
+    auditLines,
+    logLines,
+    identity: (user, groups = []) => pki.issueClient({ user, groups }),
+    client(identity = admin, token) {
+      const client = new TestClient(
+        port,
+        pki.clusterCa.certificatePem,
+        identity === 'none' ? undefined : identity,
+        token,
+      );
+      clients.push(client);
+      return client;
+    },
+    async close() {
+      for (const client of clients) client.close();
+      await apiserver.close();
+      await caches.close();
+      await store.close();
+      await test.close();
+    },
+  };
+}
+
+export interface TestAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly bytes: Buffer;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
+  readonly json: any;
+}
+
+/** A bare HTTP/2 client that verifies the server. */
+export class TestClient {
+  readonly #session: ClientHttp2Session;
+  readonly #token: string | undefined;
+
+  constructor(port: number, caPem: string, identity: IssuedCertificate | undefined, token: string | undefined) {
+    this.#token = token;
+    const tls = clientTls({
+      ca: fixedTrust([caPem]),
+      ...(identity === undefined ? {} : { identity: fixedCertificate(identity) }),
+      server: { name: '127.0.0.1' },
+      alpnProtocols: ['h2'],
+    });
+    this.#session = connectHttp2(`https://127.0.0.1:${port}`, {
+      createConnection: () => connectTls({ ...tls, host: '127.0.0.1', port }) as never,
+    });
+    this.#session.on('error', () => undefined);
+  }
+
+  request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<TestAnswer> {
+    return new Promise((resolve, reject) => {
+      const bytes =
+        body === undefined || Buffer.isBuffer(body)
+          ? body
+          : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+      const stream = this.#session.request({
+        ':method': method,
+        ':path': path,
+        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+        ...(bytes === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      });
+      let answered: Record<string, string | string[] | undefined> = {};
+      let status = 0;
+      const chunks: Buffer[] = [];
+      stream.on('response', (h) => {
+        status = Number(h[':status']);
+        answered = h as typeof answered;
+      });
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('error', (error) => (status === 0 ? reject(error) : undefined));
+      stream.on('close', () => {
+        if (status === 0) {
+          reject(new Error(`no answer to ${method} ${path}`));
+          return;
+        }
+        const all = Buffer.concat(chunks);
+        const text = all.toString();
+        resolve({
+          status,
+          headers: answered,
+          bytes: all,
+          text,
+          get json() {
+            return JSON.parse(text);
+          },
+        });
+      });
+      stream.end(bytes as Buffer | undefined);
+    });
+  }
+
+  get(path: string, headers?: Record<string, string>): Promise<TestAnswer> {
+    return this.request('GET', path, undefined, headers);
+  }
+
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<TestAnswer> {
+    return this.request('POST', path, body, headers);
+  }
+
+  put(path: string, body: unknown, headers?: Record<string, string>): Promise<TestAnswer> {
+    return this.request('PUT', path, body, headers);
+  }
+
+  patch(path: string, body: unknown, type = 'application/merge-patch+json'): Promise<TestAnswer> {
+    return this.request('PATCH', path, body, { 'content-type': type });
+  }
+
+  delete(path: string, body?: unknown): Promise<TestAnswer> {
+    return this.request('DELETE', path, body);
+  }
+
+  /** A watch: its events as they come. `stop` ends it. */
+  watch(path: string, headers: Record<string, string> = {}): TestWatch {
+    const stream = this.#session.request({
+      ':path': path,
+      ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+      ...headers,
+    });
+    return new TestWatch(stream);
+  }
+
+  close(): void {
+    this.#session.destroy();
+  }
+}
+
+export class TestWatch {
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into events of any shape
+  readonly events: any[] = [];
+  readonly status: Promise<number>;
+  readonly ended: Promise<void>;
+  readonly #stream: ReturnType<ClientHttp2Session['request']>;
+  #changed: () => void = () => undefined;
+
+  constructor(stream: ReturnType<ClientHttp2Session['request']>) {
+    this.#stream = stream;
+    let rest = '';
+    stream.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) this.events.push(JSON.parse(line));
+      this.#changed();
+    });
+    stream.on('error', () => undefined);
+    this.status = new Promise((resolve) => stream.on('response', (h) => resolve(Number(h[':status']))));
+    this.ended = new Promise((resolve) => stream.on('close', () => resolve()));
+  }
+
+  /** Waits until there are `count` events. */
+  async until(count: number): Promise<void> {
+    const end = Date.now() + 5_000;
+    while (this.events.length < count) {
+      if (Date.now() > end) throw new Error(`${this.events.length} events instead of ${count}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 50);
+        this.#changed = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  stop(): void {
+    this.#stream.close();
+  }
+}
