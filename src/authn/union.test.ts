@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CausewayError } from '../lib/errors.ts';
-import { testAuthority } from '../pki/test-peers.ts';
+import { testAuthority } from '../pki/testing/test-peers.ts';
 import { anonymousAuthenticator } from './anonymous.ts';
 import type { Authenticator, Credentials } from './authenticator.ts';
 import { tokenFileAuthenticator } from './token-file.ts';

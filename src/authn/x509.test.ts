@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { makeCertificate } from '../pki/certificate.ts';
-import { testAuthority } from '../pki/test-peers.ts';
+import { testAuthority } from '../pki/testing/test-peers.ts';
 import { whyUnauthorized } from './unauthorized.ts';
 import { x509Authenticator } from './x509.ts';
 

@@ -9,7 +9,7 @@ import { Secret } from '../lib/secret.ts';
 import { CertificateAuthority } from './authority.ts';
 import { OID } from './oids.ts';
 import { dnsNamesOf, subjectOf, uriNamesOf } from './subject.ts';
-import { testAuthority } from './test-peers.ts';
+import { testAuthority } from './testing/test-peers.ts';
 
 const NOW = Date.UTC(2026, 10, 24, 8, 0, 0);
 const clock = { now: () => NOW };

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { clientTls } from './client-tls.ts';
 import { type CertificateSource, fixedCertificate, type IssuedCertificate } from './issued-certificate.ts';
 import { type ExpectedKubelet, kubeletServingRequest, verifyKubelet } from './kubelet-identity.ts';
-import { changeable, dial, get, identityServer, pastAuthority, testAuthority } from './test-peers.ts';
+import { changeable, dial, get, identityServer, pastAuthority, testAuthority } from './testing/test-peers.ts';
 import { describeTlsFailure } from './tls-failure.ts';
 import { fixedTrust } from './trust.ts';
 

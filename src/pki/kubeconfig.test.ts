@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { kubeconfig } from './kubeconfig.ts';
 import { readSecretFile, writeSecretFile } from './secret-file.ts';
-import { testAuthority } from './test-peers.ts';
+import { testAuthority } from './testing/test-peers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'causeway-kubeconfig-'));
 after(() => rmSync(folder, { recursive: true }));

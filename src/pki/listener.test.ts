@@ -21,7 +21,15 @@ import { fixedCertificate, type IssuedCertificate } from './issued-certificate.t
 import { createTlsListener } from './listener.ts';
 import { negotiated } from './negotiated.ts';
 import { peerIdentity } from './peer-identity.ts';
-import { changeable, dial, get, identityServer, pastAuthority, servingFor, testAuthority } from './test-peers.ts';
+import {
+  changeable,
+  dial,
+  get,
+  identityServer,
+  pastAuthority,
+  servingFor,
+  testAuthority,
+} from './testing/test-peers.ts';
 import { fixedTrust } from './trust.ts';
 
 const run = promisify(execFile);

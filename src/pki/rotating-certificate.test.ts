@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLog } from '../lib/log.ts';
 import { RotatingCertificate } from './rotating-certificate.ts';
-import { testAuthority } from './test-peers.ts';
+import { testAuthority } from './testing/test-peers.ts';
 
 const START = Date.UTC(2026, 10, 24);
 const DAY = 86_400_000;

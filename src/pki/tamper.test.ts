@@ -4,7 +4,7 @@ import { type AddressInfo, connect as connectTcp, createServer, type Socket } fr
 import { describe, it } from 'node:test';
 import { clientTls } from './client-tls.ts';
 import { fixedCertificate } from './issued-certificate.ts';
-import { dial, get, identityServer, testAuthority } from './test-peers.ts';
+import { dial, get, identityServer, testAuthority } from './testing/test-peers.ts';
 import { fixedTrust } from './trust.ts';
 
 type Direction = 'client-to-server' | 'server-to-client';

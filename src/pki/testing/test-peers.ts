@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { createServer as createHttp1, type IncomingMessage } from 'node:http';
 import { createServer as createHttp2 } from 'node:http2';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import { type Clock, systemClock } from '../lib/clock.ts';
-import { attachServers } from './attach-servers.ts';
-import { CertificateAuthority } from './authority.ts';
-import { type CertificateSource, fixedCertificate, type IssuedCertificate } from './issued-certificate.ts';
-import { createTlsListener, type TlsListener, type TlsListenerOptions } from './listener.ts';
-import { type PeerIdentity, peerIdentity } from './peer-identity.ts';
-import { fixedTrust } from './trust.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { attachServers } from '../attach-servers.ts';
+import { CertificateAuthority } from '../authority.ts';
+import { type CertificateSource, fixedCertificate, type IssuedCertificate } from '../issued-certificate.ts';
+import { createTlsListener, type TlsListener, type TlsListenerOptions } from '../listener.ts';
+import { type PeerIdentity, peerIdentity } from '../peer-identity.ts';
+import { fixedTrust } from '../trust.ts';
 
 /** For tests: authorities in memory, and a listener that tells each client what it saw of it. */
 
