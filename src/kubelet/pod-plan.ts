@@ -88,6 +88,12 @@ function planInit(
     }
     if (mainStarted || (run?.state === 'exited' && run.exitCode === 0)) continue;
     if (run?.state === 'exited' && policy === 'Never') return false;
+    if (run === undefined) {
+      // Also one that has succeeded already: what it prepared went with the sandbox before.
+      const before = inputs.runs.get(container.name)?.[0];
+      draft.start.push({ container, attempt: before === undefined ? 0 : before.config.attempt + 1 });
+      return false;
+    }
     planContainer(pod, policy === 'Never' ? 'Never' : 'OnFailure', container, inputs, run, draft);
     return false;
   }
