@@ -3,7 +3,7 @@ import { portAnnouncement } from '../wire/channels/channel-message.ts';
 import { type ChannelDirection, ChannelStreams } from './channel-streams.ts';
 import type { PortForwardOptions } from './port-forward-options.ts';
 import { relayPort } from './port-forward-relay.ts';
-import { timeouts } from './session-options.ts';
+import { endWith, timeouts } from './session-options.ts';
 import { WebSocketConnection } from './websocket-connection.ts';
 
 /**
@@ -27,9 +27,7 @@ export async function forwardChannels(
   });
   const channels = new ChannelStreams(connection, { channels: directions, closeSignal });
   const over = new AbortController();
-  const stop = (): void => connection.close();
-  if (options.signal?.aborted === true) stop();
-  options.signal?.addEventListener('abort', stop, { once: true });
+  endWith(connection, options.endSignal);
   void connection.ended.then(() => over.abort(new Error('the session ended')));
   const relays = ports.map((port, i) => {
     const data = channels.stream(2 * i);
@@ -42,5 +40,4 @@ export async function forwardChannels(
   await Promise.all(relays);
   connection.close();
   await connection.closed;
-  options.signal?.removeEventListener('abort', stop);
 }

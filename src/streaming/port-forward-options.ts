@@ -12,7 +12,7 @@ export interface PortForwardOptions extends SessionTimeouts {
   /** Opens a connection to a port of the pod. `signal` aborts when the client does not want it any more. */
   readonly connect: (port: number, signal: AbortSignal) => Promise<Duplex>;
   /** Ends the session: every connection and the client's. */
-  readonly signal?: AbortSignal;
+  readonly endSignal?: AbortSignal;
   /** How long the second of two streams that belong together may take. */
   readonly creationTimeoutMs?: number;
 }

@@ -3,7 +3,7 @@ import { portForwardProtocol } from '../wire/channels/stream-protocols.ts';
 import { MAX_PORT_FORWARD_STREAMS, STREAM_CREATION_TIMEOUT_MS } from './limits.ts';
 import type { PortForwardOptions } from './port-forward-options.ts';
 import { relayPort } from './port-forward-relay.ts';
-import { timeouts } from './session-options.ts';
+import { endWith, timeouts } from './session-options.ts';
 import { SpdyConnection } from './spdy-connection.ts';
 import type { SpdyStream } from './spdy-stream.ts';
 
@@ -65,11 +65,8 @@ export async function forwardSpdyStreams(socket: Duplex, head: Buffer, options: 
     head,
     ...timeouts(options),
   });
-  const stop = (): void => connection.close();
-  if (options.signal?.aborted === true) stop();
-  options.signal?.addEventListener('abort', stop, { once: true });
+  endWith(connection, options.endSignal);
   await connection.closed;
-  options.signal?.removeEventListener('abort', stop);
   over.abort(new Error(`the ${portForwardProtocol} session ended`));
   for (const pair of pairs.values()) clearTimeout(pair.timer);
   await Promise.all(relays);

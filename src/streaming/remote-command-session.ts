@@ -10,6 +10,8 @@ export interface RemoteCommandOptions extends SessionTimeouts {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly tty: boolean;
+  /** Ends the session as if the client had gone. */
+  readonly endSignal?: AbortSignal;
   /** How long a SPDY client may take to open its streams. */
   readonly creationTimeoutMs?: number;
 }

@@ -5,7 +5,7 @@ import { MAX_REMOTE_COMMAND_STREAMS, STREAM_CREATION_TIMEOUT_MS } from './limits
 import type { RemoteCommandOptions, RemoteCommandSession } from './remote-command-session.ts';
 import { encodeStatus } from './remote-command-status.ts';
 import { readResizes } from './resize-events.ts';
-import { timeouts } from './session-options.ts';
+import { endWith, timeouts } from './session-options.ts';
 import { acceptSpdy } from './spdy-accept.ts';
 import { SpdyConnection } from './spdy-connection.ts';
 import type { SpdyStream } from './spdy-stream.ts';
@@ -53,6 +53,7 @@ export async function acceptSpdyRemoteCommand(
       if (streams.size === expected.size) complete.resolve();
     },
   });
+  endWith(connection, options.endSignal);
   await allStreams(connection, complete.promise, options.creationTimeoutMs ?? STREAM_CREATION_TIMEOUT_MS);
   void connection.closed.then(() => gone.abort(connection.error ?? new Error('the client closed the connection')));
 

@@ -11,7 +11,7 @@ import { type ChannelDirection, ChannelStreams } from './channel-streams.ts';
 import type { RemoteCommandOptions, RemoteCommandSession } from './remote-command-session.ts';
 import { encodeStatus } from './remote-command-status.ts';
 import { readResizes } from './resize-events.ts';
-import { timeouts } from './session-options.ts';
+import { endWith, timeouts } from './session-options.ts';
 import type { UpgradeRequest } from './upgrade.ts';
 import { acceptWebSocket } from './websocket-accept.ts';
 import { WebSocketConnection } from './websocket-connection.ts';
@@ -38,6 +38,7 @@ export async function acceptWebSocketRemoteCommand(
     ...timeouts(options),
   });
   const channels = new ChannelStreams(connection, { channels: directions, closeSignal: protocol === protocolV5 });
+  endWith(connection, options.endSignal);
   const resizes = readResizes(options.tty ? channels.stream(remoteCommandChannel.resize) : undefined);
   // As Kubernetes does: an empty message on the first channel that we write tells clients that wait for it that the session is open.
   connection.send(

@@ -24,7 +24,12 @@ export interface RemoteProcess {
 export async function runRemoteCommand(
   session: RemoteCommandSession,
   process: RemoteProcess,
-  options: { readonly kind: 'exec' | 'attach'; readonly disconnectGraceMs?: number } = { kind: 'exec' },
+  options: {
+    readonly kind: 'exec' | 'attach';
+    readonly disconnectGraceMs?: number;
+    /** Closes the process at once, without grace: the node stops, or the client's credential ended. */
+    readonly endSignal?: AbortSignal;
+  },
 ): Promise<void> {
   const stdin = pumpStdin(session.stdin, process.stdin);
   const outputs = Promise.all([pump(process.stdout, session.stdout), pump(process.stderr, session.stderr)]);
@@ -35,13 +40,18 @@ export async function runRemoteCommand(
   if (status !== undefined) {
     await session.writeStatus(status);
   } else {
-    const enough = new AbortController();
     await stdin;
-    await Promise.race([ended, sleep(options.disconnectGraceMs ?? DISCONNECT_GRACE_MS, enough.signal)]);
-    enough.abort();
+    await atMost(options.disconnectGraceMs ?? DISCONNECT_GRACE_MS, ended, options.endSignal);
   }
   process.close();
   await session.close();
+}
+
+async function atMost(ms: number, ended: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  const enough = new AbortController();
+  const either = signal === undefined ? enough.signal : AbortSignal.any([enough.signal, signal]);
+  await Promise.race([ended, sleep(ms, either)]);
+  enough.abort();
 }
 
 async function finish(

@@ -12,3 +12,15 @@ export function timeouts(options: SessionTimeouts): SessionTimeouts {
     ...(options.pingIntervalMs === undefined ? {} : { pingIntervalMs: options.pingIntervalMs }),
   };
 }
+
+/** Closes the connection when `signal` aborts. */
+export function endWith(
+  connection: { close(): void; readonly closed: Promise<void> },
+  signal: AbortSignal | undefined,
+): void {
+  if (signal === undefined) return;
+  const close = (): void => connection.close();
+  if (signal.aborted) close();
+  signal.addEventListener('abort', close, { once: true });
+  void connection.closed.then(() => signal.removeEventListener('abort', close));
+}
