@@ -5,7 +5,7 @@ import { CausewayError } from '../../lib/errors.ts';
  * Two tables make the store. `log` has one record for each change, under the place of the change; `index` tells for each key the place of its
  * last change. A value is written once, at the end of the log.
  *
- *   log    [revision u64][sub u16] -> [kind u8][crc u32][previous revision u64][previous sub u16][key length u16][key][value]
+ *   log    [revision u64][sub u16] -> [crc u32][kind u8][previous revision u64][previous sub u16][key length u16][key][value]
  *   index  [key]                   -> [revision u64][sub u16][kind u8]
  *
  * All numbers are big-endian, so that the log is ordered by revision. `crc` covers what follows it. `previous` is the place of the change of
@@ -35,7 +35,7 @@ export const NOWHERE: Place = { revision: 0, sub: 0 };
 const PUT = 1;
 const DELETE = 2;
 const LOG_HEADER = 17;
-const CRC_END = 5;
+const CRC_END = 4;
 
 export function encodePlace(place: Place): Buffer {
   const bytes = Buffer.allocUnsafe(10);
@@ -57,23 +57,23 @@ export function decodeRevision(bytes: Buffer): number {
 
 export function encodeLog(kind: ChangeKind, previous: Place, key: Buffer, value: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(LOG_HEADER + key.length + value.length);
-  bytes[0] = kind === 'put' ? PUT : DELETE;
+  bytes[CRC_END] = kind === 'put' ? PUT : DELETE;
   writePlace(bytes, previous, 5);
   bytes.writeUInt16BE(key.length, 15);
   bytes.set(key, LOG_HEADER);
   bytes.set(value, LOG_HEADER + key.length);
-  bytes.writeUInt32BE(crc32(bytes.subarray(CRC_END)), 1);
+  bytes.writeUInt32BE(crc32(bytes.subarray(CRC_END)), 0);
   return bytes;
 }
 
 /** `value` is a view of `bytes`. Throws `InternalError` when the bytes are not what was written. */
 export function decodeLog(bytes: Buffer): LogRecord {
   const keyEnd = bytes.length < LOG_HEADER ? Number.POSITIVE_INFINITY : LOG_HEADER + bytes.readUInt16BE(15);
-  if (keyEnd > bytes.length || crc32(bytes.subarray(CRC_END)) !== bytes.readUInt32BE(1)) {
+  if (keyEnd > bytes.length || crc32(bytes.subarray(CRC_END)) !== bytes.readUInt32BE(0)) {
     throw new CausewayError('InternalError', 'storage: a record is corrupted');
   }
   return {
-    kind: decodeKind(bytes[0]),
+    kind: decodeKind(bytes[CRC_END]),
     previous: readPlace(bytes, 5),
     key: bytes.toString('utf8', LOG_HEADER, keyEnd),
     value: bytes.subarray(keyEnd),

@@ -3,11 +3,11 @@
  * Arguments: the directory, and `sync` or `no-sync`.
  */
 import { writeSync } from 'node:fs';
-import { systemClock } from '../../../lib/clock.ts';
-import { silentLog } from '../../../lib/log.ts';
-import type { TxnResult } from '../../store.ts';
-import { openStore } from '../store.ts';
-import { openTables } from '../tables.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { silentLog } from '../../lib/log.ts';
+import { openStore } from '../lmdb/store.ts';
+import { openTables } from '../lmdb/tables.ts';
+import type { TxnResult } from '../store.ts';
 
 const ROUNDS = 4;
 const BURST = 16;
