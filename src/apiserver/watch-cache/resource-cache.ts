@@ -11,6 +11,7 @@ import { listMode, parseRevision, watchMode } from './request-options.ts';
 import { Snapshots } from './snapshots.ts';
 import { SortedObjects } from './sorted-objects.ts';
 import type {
+  CacheFollower,
   CachedList,
   CachedObject,
   CachedResource,
@@ -53,6 +54,7 @@ export class ResourceCache implements WatchCache {
   readonly #progress: Progress;
   readonly #watchers = new Watchers();
   readonly #snapshots = new Snapshots();
+  readonly #followers: CacheFollower[] = [];
   #loaded: Loaded | undefined;
   #loading: Promise<Loaded> | undefined;
   /** Changes that come while the state is being loaded. */
@@ -116,6 +118,12 @@ export class ResourceCache implements WatchCache {
     }
   }
 
+  async follow(follower: CacheFollower): Promise<void> {
+    const loaded = await this.#load();
+    this.#followers.push(follower);
+    follower.reset(loaded.objects.all);
+  }
+
   /** Takes the next change of this resource from the feed. */
   apply(event: WatchEvent): void {
     const loaded = this.#loaded;
@@ -151,6 +159,7 @@ export class ResourceCache implements WatchCache {
         : Change.delete(this.#prefix, object, loaded.objects.delete(key));
     loaded.lastChange = revision;
     loaded.recent.push(change);
+    for (const follower of this.#followers) follower.changed(object, event.type === 'delete');
     this.#watchers.offer(change);
   }
 
@@ -187,6 +196,7 @@ export class ResourceCache implements WatchCache {
       this.#loaded = loaded;
       const early = this.#early;
       this.#early = [];
+      for (const follower of this.#followers) follower.reset(loaded.objects.all);
       for (const event of early) this.#applyTo(loaded, event);
       return loaded;
     }

@@ -102,6 +102,16 @@ export interface WatchCache {
    * Kubernetes sends as an ERROR event after status 200.
    */
   watch(request: WatchRequest): Promise<WatchStream>;
+  /** Keeps a copy of another shape in step. Resolves when it was given the whole state; it is fed until the cache closes. */
+  follow(follower: CacheFollower): Promise<void>;
+}
+
+/** Is called synchronously, and before any watcher hears of a change: who acts on what it watched finds the copy up to date. */
+export interface CacheFollower {
+  /** The whole state: at first, and again after a gap in the feed. */
+  reset(objects: readonly CachedObject[]): void;
+  /** `object` is the new state, or the last one when it was deleted. */
+  changed(object: CachedObject, deleted: boolean): void;
 }
 
 /** What a cache is for. */

@@ -16,11 +16,11 @@ export class HistoryPolicy {
     this.#keepRevisions = keepRevisions;
   }
 
-  /** Takes note of the time, and answers the revision up to which history may go; 0 for none. Call it from time to time. */
+  /** Takes note of the time, and answers the revision up to which history may go; 0 for nothing new. Call it from time to time. */
   observe(now: number, newest: number): number {
     this.#samples.push({ at: now, revision: newest });
     const kept = this.#samples.findIndex((sample) => sample.at > now - this.#keepMs);
-    const old = kept < 0 ? this.#samples : this.#samples.splice(0, kept);
+    const old = this.#samples.splice(0, kept);
     return Math.max(old.at(-1)?.revision ?? 0, this.excess(newest), 0);
   }
 
