@@ -1,6 +1,6 @@
 /**
  * Protobuf field numbers, one line a message: `<group>.<version>.<type>`, then `<JSON field>=<number>`.
- * `*`: Kubernetes tells an absent value from a zero one (its Go field is a pointer), so a zero that is read is kept.
+ * `*`: a zero that is read is kept, because Kubernetes tells it from an absent value or always shows it.
  * `w`: the list is wrapped in a message whose field 1 holds the items.
  * `<number>/<number>`: the field stands in an embedded message, whose JSON form is flattened into this one.
  */
@@ -90,10 +90,10 @@ apps.v1.RollingUpdateStatefulSetStrategy partition=1* maxUnavailable=2
 apps.v1.StatefulSet metadata=1 spec=2 status=3
 apps.v1.StatefulSetCondition type=1 status=2 lastTransitionTime=3 reason=4 message=5
 apps.v1.StatefulSetList metadata=1 items=2
-apps.v1.StatefulSetOrdinals start=1
+apps.v1.StatefulSetOrdinals start=1*
 apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy whenDeleted=1 whenScaled=2
 apps.v1.StatefulSetSpec replicas=1* selector=2 template=3 volumeClaimTemplates=4 serviceName=5 podManagementPolicy=6 updateStrategy=7 revisionHistoryLimit=8* minReadySeconds=9 persistentVolumeClaimRetentionPolicy=10 ordinals=11
-apps.v1.StatefulSetStatus observedGeneration=1 replicas=2 readyReplicas=3 currentReplicas=4 updatedReplicas=5 currentRevision=6 updateRevision=7 collisionCount=9* conditions=10 availableReplicas=11
+apps.v1.StatefulSetStatus observedGeneration=1 replicas=2 readyReplicas=3 currentReplicas=4 updatedReplicas=5 currentRevision=6 updateRevision=7 collisionCount=9* conditions=10 availableReplicas=11*
 apps.v1.StatefulSetUpdateStrategy type=1 rollingUpdate=2
 authentication.v1.BoundObjectReference kind=1 apiVersion=2 name=3 uid=4
 authentication.v1.SelfSubjectReview metadata=1 status=2
@@ -415,7 +415,7 @@ flowcontrol.v1.FlowDistinguisherMethod type=1
 flowcontrol.v1.FlowSchema metadata=1 spec=2 status=3
 flowcontrol.v1.FlowSchemaCondition type=1 status=2 lastTransitionTime=3 reason=4 message=5
 flowcontrol.v1.FlowSchemaList metadata=1 items=2
-flowcontrol.v1.FlowSchemaSpec priorityLevelConfiguration=1 matchingPrecedence=2 distinguisherMethod=3 rules=4
+flowcontrol.v1.FlowSchemaSpec priorityLevelConfiguration=1 matchingPrecedence=2* distinguisherMethod=3 rules=4
 flowcontrol.v1.FlowSchemaStatus conditions=1
 flowcontrol.v1.GroupSubject name=1
 flowcontrol.v1.LimitResponse type=1 queuing=2
@@ -428,7 +428,7 @@ flowcontrol.v1.PriorityLevelConfigurationList metadata=1 items=2
 flowcontrol.v1.PriorityLevelConfigurationReference name=1
 flowcontrol.v1.PriorityLevelConfigurationSpec type=1 limited=2 exempt=3
 flowcontrol.v1.PriorityLevelConfigurationStatus conditions=1
-flowcontrol.v1.QueuingConfiguration queues=1 handSize=2 queueLengthLimit=3
+flowcontrol.v1.QueuingConfiguration queues=1* handSize=2* queueLengthLimit=3*
 flowcontrol.v1.ResourcePolicyRule verbs=1 apiGroups=2 resources=3 clusterScope=4 namespaces=5
 flowcontrol.v1.ServiceAccountSubject namespace=1 name=2
 flowcontrol.v1.Subject kind=1 user=2 group=3 serviceAccount=4
@@ -508,7 +508,7 @@ policy.v1.Eviction metadata=1 deleteOptions=2
 policy.v1.PodDisruptionBudget metadata=1 spec=2 status=3
 policy.v1.PodDisruptionBudgetList metadata=1 items=2
 policy.v1.PodDisruptionBudgetSpec minAvailable=1 selector=2 maxUnavailable=3 unhealthyPodEvictionPolicy=4*
-policy.v1.PodDisruptionBudgetStatus observedGeneration=1 disruptedPods=2 disruptionsAllowed=3 currentHealthy=4 desiredHealthy=5 expectedPods=6 conditions=7
+policy.v1.PodDisruptionBudgetStatus observedGeneration=1 disruptedPods=2 disruptionsAllowed=3* currentHealthy=4* desiredHealthy=5* expectedPods=6* conditions=7
 rbac.v1.AggregationRule clusterRoleSelectors=1
 rbac.v1.ClusterRole metadata=1 rules=2 aggregationRule=3
 rbac.v1.ClusterRoleBinding metadata=1 subjects=2 roleRef=3
@@ -519,7 +519,7 @@ rbac.v1.Role metadata=1 rules=2
 rbac.v1.RoleBinding metadata=1 subjects=2 roleRef=3
 rbac.v1.RoleBindingList metadata=1 items=2
 rbac.v1.RoleList metadata=1 items=2
-rbac.v1.RoleRef apiGroup=1 kind=2 name=3
+rbac.v1.RoleRef apiGroup=1* kind=2 name=3
 rbac.v1.Subject kind=1 apiGroup=2 name=3 namespace=4
 resource.v1.AllocatedDeviceStatus driver=1 pool=2 device=3 shareID=7* conditions=4 data=5 networkData=6
 resource.v1.AllocationResult devices=1 nodeSelector=3 allocationTimestamp=5
@@ -564,7 +564,7 @@ resource.v1.ResourcePool name=1 generation=2 resourceSliceCount=3
 resource.v1.ResourceSlice metadata=1 spec=2
 resource.v1.ResourceSliceList metadata=1 items=2
 resource.v1.ResourceSliceSpec driver=1 pool=2 nodeName=3* nodeSelector=4 allNodes=5* devices=6 perDeviceNodeSelection=7* sharedCounters=8
-scheduling.v1.PriorityClass metadata=1 value=2 globalDefault=3 description=4 preemptionPolicy=5*
+scheduling.v1.PriorityClass metadata=1 value=2* globalDefault=3 description=4 preemptionPolicy=5*
 scheduling.v1.PriorityClassList metadata=1 items=2
 storage.v1.CSIDriver metadata=1 spec=2
 storage.v1.CSIDriverList metadata=1 items=2
