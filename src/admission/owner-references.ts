@@ -28,7 +28,9 @@ export class OwnerReferencesPermissionEnforcement implements AdmissionPlugin {
     const before = oldObject?.metadata?.ownerReferences ?? [];
     if (isDeepStrictEqual(now, before)) return;
 
-    const { group, version, resource, name } = attributes;
+    const { group, version, resource } = attributes;
+    // A create names its object only inside it; a node, for one, may delete no lease but its own.
+    const name = attributes.name || (object.metadata.name ?? '');
     const remove = await this.#ask(attributes, { verb: 'delete', group, version, resource, subresource, name });
     if (remove.verdict !== 'allow') {
       throw refusal(attributes, `cannot set an ownerRef on a resource you can't delete: ${remove.reason}, <nil>`);
