@@ -34,7 +34,7 @@ function commentText(raw: string | undefined): string {
     .slice(0, -1)
     .map((line) => line.replace(/^\s*\* ?/, ''))
     .join('\n')
-    .replace(/\\([*\\])/g, '$1')
+    .replaceAll('\\*', '*')
     .replaceAll('*\\/', '*/')
     .replace(/\n@deprecated$/, '')
     .trim();

@@ -149,6 +149,7 @@ function readField(read: Read | undefined, key: string, value: unknown, context:
 
 /** Go's zero value of a list's or map's element, which is what a null there becomes. */
 function zeroOf(element: TypeSchema | undefined): unknown {
+  if (element?.ref === `${apiextensions}.JSON`) return null;
   if (element?.ref !== undefined) return special.has(element.ref) ? '' : {};
   switch (element?.type) {
     case 'string':
