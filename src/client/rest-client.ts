@@ -190,6 +190,13 @@ export class RestClient {
     return this.#json(method, path, body, signal, undefined, accept);
   }
 
+  /** Any GET whose answer is text. */
+  async text(path: string, signal?: AbortSignal): Promise<string> {
+    const response = await this.#send('GET', path, undefined, deadline(REQUEST_TIMEOUT_MS, signal), undefined, '*/*');
+    if (response.status !== 200) throw await errorOf(response);
+    return (await readAll(response)).toString();
+  }
+
   close(): void {
     this.#connection.close();
   }

@@ -8,7 +8,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ContainerLifecycle } from './container-lifecycle.ts';
-import { apiObjectSource } from './object-source.ts';
+import { apiObjectSource, type KubernetesEndpoint } from './object-source.ts';
 import { containerSecurity, podLogDirectory, sandboxConfig, unsupportedByKubelet } from './pod-config.ts';
 import { PodWorker } from './pod-worker.ts';
 import { RuntimeView } from './runtime-view.ts';
@@ -22,6 +22,8 @@ export interface KubeletDependencies {
   readonly events: EventRecorder;
   /** The node's own addresses. */
   readonly hostIPs: readonly string[];
+  /** Where pods of this node find the apiserver, when that is not the address of the `kubernetes` Service. */
+  readonly kubernetesEndpoint: KubernetesEndpoint | undefined;
   readonly nodeRoom: Readonly<Record<string, string>>;
   readonly podsDirectory: string;
   readonly logsDirectory: string;
@@ -42,7 +44,7 @@ export class Kubelet {
   constructor(dependencies: KubeletDependencies) {
     this.#d = dependencies;
     this.#view = new RuntimeView(dependencies.runtime);
-    this.#source = apiObjectSource(dependencies.client, dependencies.informers);
+    this.#source = apiObjectSource(dependencies.client, dependencies.informers, dependencies.kubernetesEndpoint);
     this.#volumes = new VolumeManager({
       podsDirectory: dependencies.podsDirectory,
       source: this.#source,

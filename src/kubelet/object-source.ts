@@ -13,6 +13,12 @@ export interface ObjectSource {
   token(request: TokenFor, signal: AbortSignal): Promise<{ readonly token: string; readonly expiresAt: number }>;
 }
 
+/** An address and port of the apiserver that pods can reach. */
+export interface KubernetesEndpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface TokenFor {
   readonly namespace: string;
   readonly serviceAccount: string;
@@ -22,12 +28,25 @@ export interface TokenFor {
 }
 
 /** Reads over the API with the node's own identity: it gets what its pods refer to, and nothing else. */
-export function apiObjectSource(client: RestClient, informers: InformerFactory): ObjectSource {
+export function apiObjectSource(
+  client: RestClient,
+  informers: InformerFactory,
+  kubernetesEndpoint: KubernetesEndpoint | undefined,
+): ObjectSource {
   const services = informers.for<Service>(SERVICES);
+  const seen = (service: Service): Service => {
+    const { name, namespace } = service.metadata;
+    if (kubernetesEndpoint === undefined || name !== 'kubernetes' || namespace !== 'default') return service;
+    const { host, port } = kubernetesEndpoint;
+    return {
+      ...service,
+      spec: { ...service.spec, clusterIP: host, ports: [{ name: 'https', port, protocol: 'TCP' }] },
+    };
+  };
   return {
     configMap: (namespace, name, signal) => orMissing(client.get(CONFIG_MAPS, namespace, name, signal)),
     secret: (namespace, name, signal) => orMissing(client.get(SECRETS, namespace, name, signal)),
-    services: () => services.list(),
+    services: () => services.list().map(seen),
     token: async (wanted, signal) => {
       const answer = await client.createSubresource<{ status: { token: string; expirationTimestamp: string } }>(
         SERVICE_ACCOUNTS,

@@ -7,6 +7,7 @@ export class RuntimeView {
   #containers: readonly ContainerStatus[] = [];
   #refreshing: Promise<void> | undefined;
   #again: Promise<void> | undefined;
+  readonly #exits = new Map<string, PromiseWithResolvers<void>>();
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -43,6 +44,27 @@ export class RuntimeView {
     return this.#sandboxes;
   }
 
+  /** Resolves when a listing shows that the container runs no more. */
+  exitOf(containerId: string): Promise<void> {
+    let exit = this.#exits.get(containerId);
+    if (exit === undefined) {
+      exit = Promise.withResolvers<void>();
+      this.#exits.set(containerId, exit);
+      this.#settleExits();
+    }
+    return exit.promise;
+  }
+
+  #settleExits(): void {
+    if (this.#exits.size === 0) return;
+    const live = new Set(this.#containers.filter((c) => c.state !== 'exited').map((c) => c.id));
+    for (const [id, exit] of this.#exits) {
+      if (live.has(id)) continue;
+      this.#exits.delete(id);
+      exit.resolve();
+    }
+  }
+
   async #list(): Promise<void> {
     const [sandboxes, containers] = await Promise.all([
       this.#runtime.listPodSandboxes(),
@@ -50,5 +72,6 @@ export class RuntimeView {
     ]);
     this.#sandboxes = sandboxes;
     this.#containers = containers;
+    this.#settleExits();
   }
 }

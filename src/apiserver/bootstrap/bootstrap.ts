@@ -1,10 +1,12 @@
 import { semanticEqual } from '../../api/json-object.ts';
 import { type KubeObject, parseApiVersion } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
+import { systemPriorityClasses } from '../../admission/priority.ts';
 import type { BootstrapPolicy } from '../../authz/rbac/bootstrap-policy.ts';
 import { type Reconciliation, reconcileBinding, reconcileRole } from '../../authz/rbac/reconcile.ts';
 import { rfc3339 } from '../../lib/clock.ts';
 import { CausewayError } from '../../lib/errors.ts';
+import { MAX_TXN_OPS } from '../../storage/limits.ts';
 import type { TxnOp } from '../../storage/store.ts';
 import { encoder, type HandlerContext, keyOf } from '../handlers/endpoint.ts';
 import type { CachedObject } from '../watch-cache/watch-cache.ts';
@@ -28,21 +30,28 @@ const MAX_ATTEMPTS = 5;
 
 /**
  * What must be there before the first request: namespaces, roles and bindings, the Service `kubernetes`. Missing objects are added and changed
- * ones mended, all in one transaction; nothing is written when nothing is amiss.
+ * ones mended, in transactions that share a commit; nothing is written when nothing is amiss.
  */
 export async function bootstrapObjects(options: BootstrapOptions): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const ops = await bootstrapOps(options);
     if (ops.length === 0) return;
-    const result = await options.context.store.txn(ops);
-    if (result.ok) return;
+    const results = await Promise.all(chunks(ops).map((chunk) => options.context.store.txn(chunk)));
+    const failed = results.find((result) => !result.ok);
+    if (failed === undefined) return;
     if (attempt >= MAX_ATTEMPTS) {
       throw new CausewayError(
         'Conflict',
-        `the system objects cannot be written: ${result.failedKey} changes all the time`,
+        `the system objects cannot be written: ${failed.failedKey} changes all the time`,
       );
     }
   }
+}
+
+function chunks(ops: readonly TxnOp[]): TxnOp[][] {
+  const parts: TxnOp[][] = [];
+  for (let i = 0; i < ops.length; i += MAX_TXN_OPS) parts.push(ops.slice(i, i + MAX_TXN_OPS));
+  return parts;
 }
 
 type Reconcile = (existing: KubeObject | undefined, wanted: KubeObject) => Reconciliation<KubeObject>;
@@ -65,6 +74,7 @@ async function bootstrapOps(options: BootstrapOptions): Promise<TxnOp[]> {
     for (const object of wanted) ops.push(...(await opsFor(context, object, reconcile)));
   };
   await add(systemNamespaces.map(namespaceObject), createOnly);
+  await add(systemPriorityClasses, createOnly);
   await add([kubernetesService(options.serviceIp, port)], overwrite);
   await add([kubernetesEndpoints(address, port), kubernetesEndpointSlice(address, port)], overwrite);
   await add([...policy.clusterRoles, ...policy.roles], reconcileRole as Reconcile);

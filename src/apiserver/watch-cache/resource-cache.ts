@@ -11,11 +11,11 @@ import { listMode, parseRevision, watchMode } from './request-options.ts';
 import { Snapshots } from './snapshots.ts';
 import { SortedObjects } from './sorted-objects.ts';
 import type {
-  CacheFollower,
   CachedList,
   CachedObject,
   CachedResource,
   CacheEvent,
+  CacheFollower,
   GetRequest,
   ListRequest,
   Selection,

@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { relative } from 'node:path';
+import { dns1123Subdomain } from '../api/names.ts';
+import { pinoLog } from '../compose/pino-log.ts';
+import { up } from '../compose/up.ts';
+import { CausewayError } from '../lib/errors.ts';
+import type { UpFlags } from './main.ts';
+
+/** `causeway up`: runs until SIGINT or SIGTERM. */
+export async function runUp(flags: UpFlags): Promise<void> {
+  const started = performance.now();
+  check(flags);
+  const { nodeName, tokenAuthFile } = flags;
+  const stopping = stopSignal();
+  const cluster = await up({
+    dataDirectory: flags.dataDir,
+    bindAddress: flags.bindAddress,
+    securePort: flags.securePort,
+    serviceCidr: flags.serviceClusterIpRange,
+    minTlsVersion: flags.tlsMinVersion === 'VersionTLS12' ? 'TLSv1.2' : 'TLSv1.3',
+    ...(nodeName === undefined ? {} : { nodeName }),
+    ...(tokenAuthFile === undefined ? {} : { tokenFile: await readTokenFile(tokenAuthFile) }),
+    log: pinoLog(flags.logLevel),
+    progress: (line) => console.log(line),
+  });
+  console.log(`ready after ${((performance.now() - started) / 1000).toFixed(2)} s. Use it with:`);
+  console.log(`  export KUBECONFIG=${shellPath(cluster.adminKubeconfig)}`);
+  console.log('  kubectl get nodes');
+  await stopping;
+  console.log('stopping: pods first');
+  await cluster.stop();
+  console.log('stopped');
+}
+
+function check(flags: UpFlags): void {
+  if (isIP(flags.bindAddress) === 0) {
+    throw new CausewayError('BadRequest', `--bind-address ${flags.bindAddress}: give an IP address`);
+  }
+  const wrong = flags.nodeName === undefined ? [] : dns1123Subdomain(flags.nodeName);
+  if (wrong.length > 0) throw new CausewayError('BadRequest', `--node-name ${flags.nodeName}: ${wrong[0]}`);
+}
+
+async function readTokenFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new CausewayError('BadRequest', `--token-auth-file ${path} cannot be read (${code})`, { cause });
+  }
+}
+
+/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(130);
+        asked = true;
+        resolve();
+      });
+    }
+  });
+}
+
+function shellPath(path: string): string {
+  const short = relative(process.cwd(), path);
+  const shown = short.startsWith('..') ? path : short;
+  return /^[\w./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,221 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { AdmissionChain } from '../admission/chain.ts';
+import { defaultPlugins } from '../admission/default-plugins.ts';
+import { defaultPodSecurity } from '../admission/pod-security/pod-security.ts';
+import { createCodec } from '../api/codec/codec.ts';
+import { behaviourOf } from '../api/kind-behaviour.ts';
+import type { KubeObject } from '../api/object.ts';
+import { createOpenApi } from '../api/openapi/openapi.ts';
+import { loadScheme } from '../api/resources/load-scheme.ts';
+import { mergeSchema } from '../api/schema/merge-schema.ts';
+import { loadSchema } from '../api/schema/schema.ts';
+import { apiMachinery } from '../apiserver/api-machinery.ts';
+import { createApiserver } from '../apiserver/apiserver.ts';
+import { AuditLog } from '../apiserver/audit/audit-log.ts';
+import { createWatchCaches } from '../apiserver/watch-cache/caches.ts';
+import { anonymousAuthenticator } from '../authn/anonymous.ts';
+import { serviceAccountAuthenticator } from '../authn/service-account.ts';
+import { tokenFileAuthenticator } from '../authn/token-file.ts';
+import { TokenIssuer } from '../authn/token-issuer.ts';
+import { unionAuthenticator, unionTokenReviewer } from '../authn/union.ts';
+import { x509Authenticator } from '../authn/x509.ts';
+import { NodeAuthorizer } from '../authz/node/node-authorizer.ts';
+import { NodeGraph } from '../authz/node/node-graph.ts';
+import { bootstrapPolicy } from '../authz/rbac/bootstrap-policy.ts';
+import { RbacAuthorizer } from '../authz/rbac/rbac-authorizer.ts';
+import { superuserAuthorizer } from '../authz/superuser.ts';
+import { UnionAuthorizer, unionRuleResolver } from '../authz/union.ts';
+import type { Clock } from '../lib/clock.ts';
+import { CausewayError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { APISERVER } from '../paths/catalogue.ts';
+import { PathRegistry } from '../paths/registry.ts';
+import { ClusterPki } from '../pki/cluster-pki.ts';
+import { RotatingCertificate } from '../pki/rotating-certificate.ts';
+import { fixedTrust, type TrustSource } from '../pki/trust.ts';
+import { openLmdbStore } from '../storage/lmdb/store.ts';
+import { directDialer } from '../tunnel/direct/direct-dialer.ts';
+import { boundObjects, cachedReader, followNodeGraph, followRbac, storedReader } from './cluster-view.ts';
+import type { ClusterDirectory } from './data-directory.ts';
+import { KUBERNETES_VERSION, packageVersion } from './version.ts';
+
+/** Names by which pods and people call the apiserver. */
+const SERVING_NAMES = [
+  'localhost',
+  'kubernetes',
+  'kubernetes.default',
+  'kubernetes.default.svc',
+  'kubernetes.default.svc.cluster.local',
+];
+const ISSUER = 'https://kubernetes.default.svc.cluster.local';
+const LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
+
+export interface ControlPlaneOptions {
+  readonly directory: Pick<ClusterDirectory, 'pki' | 'store' | 'auditLog'>;
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** The content of `--token-auth-file`. */
+  readonly tokenFile?: string;
+  readonly minTlsVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** Addresses of Services; the first is the apiserver's. */
+  readonly serviceCidr: string;
+  readonly serviceIp: string;
+  /** Fields of a pod that the nodes cannot honour. */
+  readonly unsupportedPodFields: (pod: KubeObject) => readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A running apiserver with everything that it works on. */
+export interface ControlPlane {
+  /** `https://127.0.0.1:6443`. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly pki: ClusterPki;
+  readonly ca: TrustSource;
+  readonly paths: PathRegistry;
+  close(): Promise<void>;
+}
+
+/** Opens storage and keys, and starts the apiserver. What was opened is closed again when a later step fails. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { directory, clock, log } = options;
+  const opened: (() => Promise<void> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.reverse()) await close();
+  };
+  try {
+    const [pki, store, audit] = await Promise.all([
+      ClusterPki.open(directory.pki, { clock }),
+      openLmdbStore({ directory: directory.store, clock, log: log.child('storage') }),
+      AuditLog.open({ path: directory.auditLog, log: log.child('audit') }),
+    ]);
+    opened.push(() => store.close());
+    opened.push(() => audit.close());
+    const caches = createWatchCaches({ store, clock, log: log.child('watch-cache') });
+    opened.push(() => caches.close());
+
+    const schema = loadSchema();
+    const scheme = loadScheme();
+    const ca = fixedTrust([pki.clusterCa.certificatePem]);
+    const paths = new PathRegistry({ clock });
+    const randomSuffix = (length: number): string =>
+      Array.from({ length }, () => LETTERS[randomInt(LETTERS.length)]).join('');
+
+    const graph = new NodeGraph();
+    const [rbacReader] = await Promise.all([followRbac(caches, scheme), followNodeGraph(caches, scheme, graph)]);
+    const rbac = new RbacAuthorizer(rbacReader);
+    const node = new NodeAuthorizer(graph);
+    const authorizer = new UnionAuthorizer([superuserAuthorizer, node, rbac]);
+
+    const apiAudiences = [ISSUER];
+    const serviceAccounts = serviceAccountAuthenticator({
+      issuer: ISSUER,
+      apiAudiences,
+      keys: pki.serviceAccountKeys,
+      objects: boundObjects(caches, scheme),
+      clock,
+    });
+    const tokenFile = tokenFileAuthenticator(options.tokenFile ?? '', { apiAudiences });
+
+    const rotate = { clock, log: log.child('pki') };
+    const serving = await RotatingCertificate.start(
+      () =>
+        pki.issueServing({
+          commonName: 'kube-apiserver',
+          dnsNames: SERVING_NAMES,
+          ipAddresses: [...new Set(['127.0.0.1', '::1', options.serviceIp, ...literal(options.host)])],
+        }),
+      rotate,
+    );
+    const towardsKubelets = await RotatingCertificate.start(
+      () => pki.issueKubeletClient({ user: APISERVER, groups: [] }),
+      rotate,
+    );
+    opened.push(() => serving.close());
+    opened.push(() => towardsKubelets.close());
+    const dialer = directDialer();
+    opened.push(() => dialer.close());
+
+    const apiserver = createApiserver({
+      machinery: apiMachinery({
+        scheme,
+        codec: createCodec(schema),
+        merge: mergeSchema(schema),
+        clock,
+        kind: behaviourOf,
+      }),
+      documents: createOpenApi(schema, scheme, KUBERNETES_VERSION),
+      store,
+      caches,
+      authenticator: unionAuthenticator([
+        x509Authenticator({ clock }),
+        tokenFile,
+        serviceAccounts,
+        anonymousAuthenticator(),
+      ]),
+      tokenReviewer: unionTokenReviewer([tokenFile, serviceAccounts]),
+      authorizer,
+      rules: unionRuleResolver([node, rbac]),
+      admission: new AdmissionChain(
+        defaultPlugins({
+          reader: cachedReader(caches, scheme),
+          liveReader: storedReader(store, scheme),
+          authorizer,
+          escalation: { rbac, authorizer },
+          scheme,
+          podSecurity: defaultPodSecurity,
+          unsupportedPodFields: options.unsupportedPodFields,
+          certificateRequestOrganizations: () => {
+            throw new CausewayError('Forbidden', 'certificate signing requests are not signed here yet');
+          },
+          randomSuffix,
+        }),
+      ),
+      bootstrapPolicy: bootstrapPolicy(),
+      tls: {
+        certificate: serving,
+        clientCas: ca,
+        ...(options.minTlsVersion === undefined ? {} : { minVersion: options.minTlsVersion }),
+      },
+      serviceAccounts: {
+        issuer: ISSUER,
+        tokens: new TokenIssuer({ issuer: ISSUER, apiAudiences, keys: pki.serviceAccountKeys, clock }),
+        jwks: () => pki.serviceAccountKeys.jwks(),
+      },
+      kubelets: { ca, identity: towardsKubelets, dialers: [dialer] },
+      services: { cidr: options.serviceCidr, nodePorts: { first: 30000, last: 32767 } },
+      audit,
+      observer: paths,
+      paths,
+      version: packageVersion(),
+      clock,
+      log: log.child('apiserver'),
+      uuid: () => randomUUID(),
+      randomSuffix,
+    });
+    const { host, port } = await apiserver.listen({ port: options.port, host: options.host });
+    opened.push(() => apiserver.close());
+    const storage = { path: 'apiserver-to-storage', from: APISERVER, to: 'storage', transport: 'in-process' as const };
+    opened.push(paths.opened(storage));
+    return {
+      url: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      host,
+      port,
+      pki,
+      ca,
+      paths,
+      close: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** The address itself where it is one that can be called; `0.0.0.0` cannot. */
+function literal(host: string): string[] {
+  return /^[0-9.]+$/.test(host) || host.includes(':') ? [host].filter((h) => h !== '0.0.0.0' && h !== '::') : [];
+}
