@@ -4,13 +4,17 @@ import { Authentication } from './authentication.ts';
 import { bootstrapObjects } from './bootstrap/bootstrap.ts';
 import type { Apiserver, ApiserverDependencies, ListenOptions } from './dependencies.ts';
 import { DiscoveryDocuments } from './discovery/discovery-documents.ts';
+import { EgressSelector } from './egress-selector.ts';
 import type { HandlerContext } from './handlers/endpoint.ts';
 import type { HealthCheck } from './health.ts';
 import { InFlight } from './in-flight.ts';
 import { kindHooks } from './kinds/kind-hooks-table.ts';
+import { KubeletClient } from './kubelet-client.ts';
 import { limits } from './limits.ts';
 import { RequestMetrics } from './metrics/request-metrics.ts';
+import { NodeEvents } from './node-events.ts';
 import { otherRequests } from './other-requests.ts';
+import { PathEvidence } from './path-evidence.ts';
 import { requestChain } from './request-chain.ts';
 import { RequestSteps } from './request-steps.ts';
 import { Router } from './router.ts';
@@ -32,6 +36,7 @@ class Server implements Apiserver {
   readonly #frontend: HttpFrontend;
   readonly #listener: TlsListener;
   readonly #inFlight = new InFlight();
+  readonly #kubelets: KubeletClient;
   #address = '';
   #state: 'new' | 'starting' | 'ready' | 'closing' = 'new';
 
@@ -49,10 +54,19 @@ class Server implements Apiserver {
       randomSuffix: dependencies.randomSuffix,
       hooks: kindHooks(this.#services),
     };
+    const events = new NodeEvents(dependencies);
+    this.#kubelets = new KubeletClient({
+      ca: dependencies.kubelets.ca,
+      identity: dependencies.kubelets.identity,
+      egress: new EgressSelector(dependencies.kubelets.dialers),
+      observer,
+      log,
+      onFailure: (node, kind, reason) => events.record(node, kind, reason),
+    });
     const metrics = new RequestMetrics(this.#inFlight, () => dependencies.audit.lost);
     const router: Router = new Router({
       context: this.#context,
-      special: specialHandlers(dependencies, this.#context, () => router.endpoint(pods())),
+      special: specialHandlers(dependencies, this.#context, this.#kubelets, () => router.endpoint(pods())),
       other: otherRequests({
         discovery: new DiscoveryDocuments(machinery.scheme),
         documents: dependencies.documents,
@@ -69,12 +83,14 @@ class Server implements Apiserver {
       if (resource === undefined) throw new Error('the scheme has no pods');
       return resource;
     };
+    const evidence = new PathEvidence(observer);
     const steps = new RequestSteps({
       authentication: new Authentication({
         authenticator: dependencies.authenticator,
-        observer,
+        evidence,
         now: () => clock.now(),
       }),
+      evidence,
       authorizer: dependencies.authorizer,
       inFlight: this.#inFlight,
       metrics,
@@ -143,6 +159,7 @@ class Server implements Apiserver {
     this.#frontend.drain();
     await this.#drained();
     this.#frontend.close();
+    this.#kubelets.close();
     await this.#listener.close();
   }
 

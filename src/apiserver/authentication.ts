@@ -1,6 +1,6 @@
 import type { AuthenticationResult, Authenticator, Credentials } from '../authn/authenticator.ts';
 import { CausewayError } from '../lib/errors.ts';
-import type { PathObserver } from '../paths/observer.ts';
+import type { PathEvidence } from './path-evidence.ts';
 import type { ApiRequest } from './request.ts';
 import type { Connection } from './transport/exchange.ts';
 
@@ -14,7 +14,7 @@ function bearerToken(request: ApiRequest): string | undefined {
   if (authorization !== undefined) {
     const match = /^bearer\s+(\S+)\s*$/i.exec(authorization);
     // Any other scheme is a credential that nobody here accepts; it must not end as "anonymous".
-    if (match === null) throw new CausewayError('Unauthorized', 'Unauthorized');
+    if (match === null) throw unauthorized();
     return match[1];
   }
   const protocols = exchange.header('sec-websocket-protocol');
@@ -23,9 +23,9 @@ function bearerToken(request: ApiRequest): string | undefined {
     const name = p.trim();
     return name.startsWith(webSocketTokenPrefix) ? [name.slice(webSocketTokenPrefix.length)] : [];
   });
-  if (tokens.length !== 1) throw new CausewayError('Unauthorized', 'Unauthorized');
+  if (tokens.length !== 1) throw unauthorized();
   const token = Buffer.from(tokens[0] as string, 'base64url').toString();
-  if (token === '') throw new CausewayError('Unauthorized', 'Unauthorized');
+  if (token === '') throw unauthorized();
   return token;
 }
 
@@ -38,61 +38,38 @@ export function withoutTokenProtocols(protocols: string): string {
     .join(', ');
 }
 
-/** How a connection appears in the catalogue of paths. */
-function pathOf(result: AuthenticationResult): { path: string; from: string } {
-  const { username, groups } = result.user;
-  if (groups.includes('system:nodes')) return { path: 'kubelet-to-apiserver', from: username };
-  if (username.startsWith('system:serviceaccount:')) return { path: 'pod-to-apiserver', from: username };
-  if (username === 'system:kube-controller-manager') return { path: 'controller-manager-to-apiserver', from: username };
-  if (username === 'system:kube-scheduler') return { path: 'scheduler-to-apiserver', from: username };
-  if (username === 'system:kube-proxy') return { path: 'kube-proxy-to-apiserver', from: username };
-  if (result.method === 'anonymous') return { path: 'health-check-to-apiserver', from: username };
-  return { path: 'client-to-apiserver', from: username };
-}
-
 export interface AuthenticationDependencies {
   readonly authenticator: Authenticator;
-  readonly observer: PathObserver;
+  readonly evidence: PathEvidence;
   readonly now: () => number;
-}
-
-interface Remembered {
-  /** What a certificate without a token proved: it holds for the whole connection. */
-  certificate?: AuthenticationResult;
-  readonly reported: Set<string>;
 }
 
 /** Says who asks. A certificate is judged once a connection; a token at each request, since it can be revoked. */
 export class Authentication {
   readonly #dependencies: AuthenticationDependencies;
-  readonly #remembered = new WeakMap<Connection, Remembered>();
+  /** What a certificate without a token proved: it holds for the whole connection. */
+  readonly #certificates = new WeakMap<Connection, AuthenticationResult>();
 
   constructor(dependencies: AuthenticationDependencies) {
     this.#dependencies = dependencies;
   }
 
   async authenticate(request: ApiRequest): Promise<void> {
+    const { evidence, now } = this.#dependencies;
     const { connection } = request.exchange;
-    const remembered = this.#remember(connection);
     const token = bearerToken(request);
-    let result: AuthenticationResult | undefined;
-    if (token === undefined && remembered.certificate !== undefined) result = remembered.certificate;
-    else {
+    let result = token === undefined ? this.#certificates.get(connection) : undefined;
+    if (result === undefined) {
       result = await this.#judge(request, token);
-      if (result.method === 'x509' && token === undefined) remembered.certificate = result;
+      if (result.method === 'x509' && token === undefined) this.#certificates.set(connection, result);
     }
-    if (result.expiresAt !== undefined && result.expiresAt <= this.#dependencies.now()) {
-      this.#dependencies.observer.failed(
-        pathOf(result).path,
-        result.user.username,
-        'system:kube-apiserver',
-        'the credential has expired',
-      );
-      throw new CausewayError('Unauthorized', 'Unauthorized');
+    if (result.expiresAt !== undefined && result.expiresAt <= now()) {
+      evidence.refused(connection, 'the credential has expired');
+      throw unauthorized();
     }
     request.authentication = result;
     request.user = result.user;
-    this.#report(remembered, connection, result, request);
+    evidence.opened(connection, result);
   }
 
   async #judge(request: ApiRequest, token: string | undefined): Promise<AuthenticationResult> {
@@ -109,42 +86,14 @@ export class Authentication {
       if (result !== undefined) return result;
     } catch (error) {
       if (!(error instanceof CausewayError) || error.code !== 'Unauthorized') throw error;
-      this.#dependencies.observer.failed(
-        'client-to-apiserver',
-        connection.remoteAddress,
-        'system:kube-apiserver',
-        `credentials refused: ${token === undefined ? 'client certificate' : 'token'}`,
-      );
+      const shown = token === undefined ? `client certificate: ${connection.invalidReason ?? 'not accepted'}` : 'token';
+      this.#dependencies.evidence.refused(connection, `credentials refused: ${shown}`);
     }
-    // One sentence for every reason: a caller learns nothing about which part was wrong.
-    throw new CausewayError('Unauthorized', 'Unauthorized');
+    throw unauthorized();
   }
+}
 
-  #remember(connection: Connection): Remembered {
-    let remembered = this.#remembered.get(connection);
-    if (remembered === undefined) {
-      remembered = { reported: new Set() };
-      this.#remembered.set(connection, remembered);
-    }
-    return remembered;
-  }
-
-  /** Evidence for the catalogue: once for each connection and identity on it. */
-  #report(remembered: Remembered, connection: Connection, result: AuthenticationResult, _request: ApiRequest): void {
-    const key = `${result.method} ${result.user.username}`;
-    if (remembered.reported.has(key) || remembered.reported.size >= 16) return;
-    remembered.reported.add(key);
-    const { path, from } = pathOf(result);
-    const close = this.#dependencies.observer.opened({
-      path,
-      from,
-      to: 'system:kube-apiserver',
-      transport: connection.tlsVersion === undefined ? 'plain' : 'tls',
-      ...(connection.tlsVersion === undefined ? {} : { tlsVersion: connection.tlsVersion }),
-      ...(connection.tlsGroup === undefined ? {} : { tlsGroup: connection.tlsGroup }),
-      ...(connection.cipher === undefined ? {} : { cipher: connection.cipher }),
-      clientVerifiedBy: result.method,
-    });
-    connection.onClose(close);
-  }
+/** One sentence for every reason: a caller learns nothing about which part was wrong. */
+function unauthorized(): CausewayError {
+  return new CausewayError('Unauthorized', 'Unauthorized');
 }

@@ -32,6 +32,9 @@ const methodVerbs: Readonly<Record<string, string>> = {
   DELETE: 'delete',
 };
 
+/** Opening one of these changes something, whatever the method: a WebSocket is opened by GET. */
+const connectSubresources = new Set(['exec', 'attach', 'portforward']);
+
 const namespaceSubresources = new Set(['status', 'finalize']);
 
 /** A query value as Kubernetes reads a boolean: present and anything but `false` and `0`. */
@@ -131,6 +134,7 @@ export function requestInfo(method: string, target: string): RequestInfo {
     else if (verb === 'delete') verb = 'deletecollection';
     if (verb === 'list' || verb === 'watch' || verb === 'deletecollection') name = singleName(query);
   }
+  if (resource === 'pods' && group === '' && connectSubresources.has(subresource)) verb = 'create';
   return {
     resourceRequest: true,
     verb,

@@ -10,6 +10,7 @@ import type { Authentication } from './authentication.ts';
 import { type InFlight, isLongRunning } from './in-flight.ts';
 import { limits } from './limits.ts';
 import type { RequestMetrics } from './metrics/request-metrics.ts';
+import type { PathEvidence } from './path-evidence.ts';
 import { ApiRequest } from './request.ts';
 import type { ChainSteps } from './request-chain.ts';
 import { attributesOf, requestInfo } from './request-info.ts';
@@ -19,6 +20,7 @@ import type { Exchange } from './transport/exchange.ts';
 export interface StepDependencies {
   readonly authentication: Authentication;
   readonly authorizer: Authorizer;
+  readonly evidence: PathEvidence;
   readonly inFlight: InFlight;
   readonly metrics: RequestMetrics;
   readonly audit: AuditSink;
@@ -81,6 +83,7 @@ export class RequestSteps implements ChainSteps {
     request.annotations.set('authorization.k8s.io/decision', decision.verdict === 'allow' ? 'allow' : 'forbid');
     if (decision.reason !== '') request.annotations.set('authorization.k8s.io/reason', decision.reason);
     if (decision.verdict !== 'allow') throw forbidden(attributes, decision.reason);
+    this.#dependencies.evidence.authorised(request, decision);
   }
 
   async handle(request: ApiRequest): Promise<void> {

@@ -1,6 +1,8 @@
 import type { Verb } from '../api/scheme.ts';
+import { communicationPathHandlers } from './communication-paths.ts';
 import type { ApiserverDependencies } from './dependencies.ts';
 import type { Endpoint, HandlerContext } from './handlers/endpoint.ts';
+import type { KubeletClient } from './kubelet-client.ts';
 import {
   type ReviewDependencies,
   selfSubjectAccessReview,
@@ -12,8 +14,10 @@ import type { ResourceHandler, SpecialHandlers } from './router.ts';
 import { bindingHandler } from './subresources/binding.ts';
 import { evictionHandler } from './subresources/eviction.ts';
 import { finalizeHandler } from './subresources/finalize.ts';
+import { logHandler } from './subresources/log.ts';
 import { notServedYet } from './subresources/refused.ts';
 import { scaleHandlers } from './subresources/scale.ts';
+import { streamHandler, streamKinds } from './subresources/stream-handlers.ts';
 import { tokenHandler } from './subresources/token.ts';
 
 const refusedVerbs = {
@@ -26,14 +30,19 @@ const refusedVerbs = {
 
 /** Every resource and subresource that is not answered by the generic handlers. */
 export function specialHandlers(
-  dependencies: Pick<ApiserverDependencies, 'machinery' | 'authorizer' | 'rules' | 'tokenReviewer' | 'serviceAccounts'>,
+  dependencies: Pick<
+    ApiserverDependencies,
+    'machinery' | 'authorizer' | 'rules' | 'tokenReviewer' | 'serviceAccounts' | 'paths'
+  >,
   context: HandlerContext,
+  kubelets: KubeletClient,
   pods: () => Endpoint,
 ): SpecialHandlers {
   const { machinery } = dependencies;
   const reviews: ReviewDependencies = dependencies;
   const scale = scaleHandlers(context);
   const binding = bindingHandler(context, pods);
+  const paths = communicationPathHandlers(machinery, dependencies.paths);
   return new Map<string, Partial<Record<Verb, ResourceHandler>>>([
     ['authentication.k8s.io/tokenreviews', { create: tokenReview(machinery, dependencies.tokenReviewer) }],
     ['authentication.k8s.io/selfsubjectreviews', { create: selfSubjectReview(machinery) }],
@@ -41,9 +50,14 @@ export function specialHandlers(
     ['authorization.k8s.io/localsubjectaccessreviews', { create: subjectAccessReview(reviews) }],
     ['authorization.k8s.io/selfsubjectaccessreviews', { create: selfSubjectAccessReview(reviews) }],
     ['authorization.k8s.io/selfsubjectrulesreviews', { create: selfSubjectRulesReview(reviews) }],
+    ['paths.causeway.dev/communicationpaths', paths],
     ['/serviceaccounts/token', { create: tokenHandler({ context, issuer: dependencies.serviceAccounts.tokens }) }],
     ['/pods/binding', { create: binding }],
     ['/bindings', { create: binding }],
+    ['/pods/log', { get: logHandler(context, kubelets) }],
+    ['/pods/exec', { create: streamHandler({ context, kubelets }, streamKinds.exec) }],
+    ['/pods/attach', { create: streamHandler({ context, kubelets }, streamKinds.attach) }],
+    ['/pods/portforward', { create: streamHandler({ context, kubelets }, streamKinds.portforward) }],
     ['/pods/eviction', { create: evictionHandler(context) }],
     ['/namespaces/finalize', { update: finalizeHandler(context) }],
     ['apps/deployments/scale', scale],

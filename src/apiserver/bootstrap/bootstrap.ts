@@ -1,7 +1,7 @@
+import { systemPriorityClasses } from '../../admission/priority.ts';
 import { semanticEqual } from '../../api/json-object.ts';
 import { type KubeObject, parseApiVersion } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
-import { systemPriorityClasses } from '../../admission/priority.ts';
 import type { BootstrapPolicy } from '../../authz/rbac/bootstrap-policy.ts';
 import { type Reconciliation, reconcileBinding, reconcileRole } from '../../authz/rbac/reconcile.ts';
 import { rfc3339 } from '../../lib/clock.ts';

@@ -7,7 +7,7 @@ import { limits } from '../limits.ts';
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
 import { queryBoolean } from '../request-info.ts';
-import type { CachedObject, CacheEventType, FrameFormat } from '../watch-cache/watch-cache.ts';
+import type { CacheEventType, FrameFormat } from '../watch-cache/watch-cache.ts';
 import type { Endpoint, HandlerContext } from './endpoint.ts';
 import { selectionOf } from './selection.ts';
 
@@ -17,7 +17,7 @@ const MIN_WATCH_SECONDS = 1800;
 const formats = new WeakMap<ResourceDefinition, Map<string, FrameFormat>>();
 
 /** The frame format for a representation; the same object for all watchers, so that a frame is made once for all of them. */
-function frameFormat(
+export function frameFormat(
   machinery: Machinery,
   resource: ResourceDefinition,
   representation: Representation,
@@ -51,7 +51,7 @@ function encodeFrame(machinery: Machinery, media: string, type: CacheEventType |
   return Buffer.from(`{"type":"${type}","object":${JSON.stringify(object)}}\n`);
 }
 
-function timeoutSeconds(query: URLSearchParams): number {
+export function timeoutSeconds(query: URLSearchParams): number {
   const text = query.get('timeoutSeconds');
   if (text === null || text === '') return MIN_WATCH_SECONDS * (1 + Math.random());
   if (!/^\d{1,9}$/.test(text)) {
@@ -103,21 +103,4 @@ export async function watchObjects(context: HandlerContext, endpoint: Endpoint, 
     clearTimeout(timer);
     ends.abort();
   }
-}
-
-/** For a watcher that was told about an object of another kind of storage: `CachedObject` from a plain object. */
-export function asCached(object: KubeObject, namespace = ''): CachedObject {
-  let bytes: Buffer | undefined;
-  return {
-    key: '',
-    namespace,
-    name: object.metadata.name ?? '',
-    get bytes() {
-      bytes ??= Buffer.from(JSON.stringify(object));
-      return bytes;
-    },
-    resourceVersion: Number(object.metadata.resourceVersion ?? 0),
-    object: () => object,
-    copy: () => structuredClone(object),
-  };
 }

@@ -7,6 +7,7 @@ import type { AdmissionPlugin } from '../../admission/plugin.ts';
 import { createCodec } from '../../api/codec/codec.ts';
 import { validateMetadata, validateMetadataUpdate } from '../../api/metadata.ts';
 import { dns1123Subdomain } from '../../api/names.ts';
+import { createOpenApi } from '../../api/openapi/openapi.ts';
 import { loadScheme } from '../../api/resources/load-scheme.ts';
 import { mergeSchema } from '../../api/schema/merge-schema.ts';
 import { loadSchema } from '../../api/schema/schema.ts';
@@ -32,7 +33,6 @@ import type { Dialer } from '../../tunnel/dialer.ts';
 import { apiMachinery } from '../api-machinery.ts';
 import { createApiserver } from '../apiserver.ts';
 import type { ApiserverDependencies } from '../dependencies.ts';
-import { documentOf } from '../discovery/discovery-documents.ts';
 import { createWatchCaches } from '../watch-cache/caches.ts';
 import type { WatchCaches } from '../watch-cache/watch-cache.ts';
 import { testPki } from './test-pki.ts';
@@ -143,12 +143,7 @@ export async function startTestApiserver(options: TestOptions = {}): Promise<Tes
         }),
       }),
     }),
-    documents: {
-      v2Json: () => documentOf({ swagger: '2.0' }),
-      v2Protobuf: () => ({ bytes: Buffer.from('v2'), etag: '"v2"' }),
-      v3Paths: () => ['api/v1'],
-      v3: (path) => (path === 'api/v1' ? documentOf({ openapi: '3.0.0' }) : undefined),
-    },
+    documents: createOpenApi(schema, scheme, 'v1.36.0'),
     store,
     caches,
     authenticator: unionAuthenticator([x509Authenticator(), tokenFile, serviceAccounts, anonymousAuthenticator()]),

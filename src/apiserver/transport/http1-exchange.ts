@@ -38,6 +38,7 @@ export class Http1Exchange implements Exchange {
         : {
             protocol: request.headers.upgrade ?? '',
             takeOver: () => {
+              this.status = 101;
               response.detachSocket(upgraded.socket as never);
               return upgraded;
             },

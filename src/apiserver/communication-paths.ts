@@ -1,0 +1,120 @@
+import type { KubeObject } from '../api/object.ts';
+import type { ResourceDefinition } from '../api/scheme.ts';
+import { notFound } from '../lib/errors.ts';
+import type { PathRegistry } from '../paths/registry.ts';
+import { negotiate } from './content/accept.ts';
+import { includeObject, respondList, respondObject } from './content/represent.ts';
+import { selectionOf } from './handlers/selection.ts';
+import { frameFormat, timeoutSeconds } from './handlers/watch.ts';
+import { limits } from './limits.ts';
+import type { Machinery } from './machinery.ts';
+import type { ApiRequest } from './request.ts';
+import { queryBoolean } from './request-info.ts';
+import type { ResourceHandler } from './router.ts';
+import type { CachedObject, CacheEventType } from './watch-cache/watch-cache.ts';
+
+/** What is read of the registry of paths. */
+export type PathReader = Pick<PathRegistry, 'list' | 'get' | 'subscribe' | 'revision'>;
+
+/** An object that is in no storage, in the shape of one that is. */
+function asCached(object: KubeObject): CachedObject {
+  let bytes: Buffer | undefined;
+  return {
+    key: '',
+    namespace: '',
+    name: object.metadata.name ?? '',
+    get bytes() {
+      bytes ??= Buffer.from(JSON.stringify(object));
+      return bytes;
+    },
+    resourceVersion: Number(object.metadata.resourceVersion ?? 0),
+    object: () => object,
+    copy: () => structuredClone(object),
+  };
+}
+
+function represent(request: ApiRequest) {
+  const { exchange, query } = request;
+  return negotiate(exchange.header('accept'), query, exchange.header('user-agent'), true);
+}
+
+/** `communicationpaths`: read-only, made by the registry from what listeners and dialers saw. (`kubectl get paths`) */
+export function communicationPathHandlers(
+  machinery: Machinery,
+  paths: PathReader,
+): { readonly get: ResourceHandler; readonly list: ResourceHandler; readonly watch: ResourceHandler } {
+  const select = (request: ApiRequest, resource: ResourceDefinition): CachedObject[] => {
+    const { name, matches } = selectionOf(request, machinery, resource);
+    return paths
+      .list()
+      .map(asCached)
+      .filter((c) => (name === undefined || c.name === name) && (matches === undefined || matches(c)));
+  };
+  return {
+    async get(request, { resource }) {
+      const representation = represent(request);
+      const object = paths.get(request.info.name);
+      if (object === undefined) throw notFound(resource.group, resource.plural, request.info.name);
+      await respondObject(machinery, request, 200, resource, { object: () => object }, representation);
+    },
+    async list(request, { resource }) {
+      const representation = represent(request);
+      const parts = { resourceVersion: String(paths.revision), continue: undefined, remainingItemCount: undefined };
+      await respondList(machinery, request, resource, select(request, resource), parts, representation);
+    },
+    watch: (request, { resource }) => watchPaths(machinery, paths, request, resource, () => select(request, resource)),
+  };
+}
+
+async function watchPaths(
+  machinery: Machinery,
+  paths: PathReader,
+  request: ApiRequest,
+  resource: ResourceDefinition,
+  select: () => CachedObject[],
+): Promise<void> {
+  const { exchange, query } = request;
+  const representation = represent(request);
+  const format = frameFormat(machinery, resource, representation, includeObject(query));
+  const { name, matches } = selectionOf(request, machinery, resource);
+  const since = query.get('resourceVersion') ?? '';
+  const initial = queryBoolean(query, 'sendInitialEvents') || since === '' || since === '0';
+  const writer = exchange.stream(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
+  const ends = new AbortController();
+  const send = (type: CacheEventType, object: KubeObject): void => {
+    const cached = asCached(object);
+    writer.write(
+      format === undefined
+        ? Buffer.from(`{"type":"${type}","object":${JSON.stringify(object)}}\n`)
+        : format.encode(type, cached),
+    );
+    if (writer.backlog > limits.maxWatchBacklogBytes) ends.abort();
+  };
+  const seen = initial ? paths.revision : Number(since);
+  const unsubscribe = paths.subscribe(({ type, object }) => {
+    if (Number(object.metadata.resourceVersion ?? 0) <= seen) return;
+    const cached = asCached(object);
+    if ((name === undefined || cached.name === name) && (matches === undefined || matches(cached))) send(type, object);
+  });
+  if (initial) for (const item of select()) send('ADDED', item.object());
+  if (queryBoolean(query, 'sendInitialEvents') && queryBoolean(query, 'allowWatchBookmarks')) {
+    send('BOOKMARK', {
+      apiVersion: `${resource.group}/${resource.version}`,
+      kind: resource.kind,
+      metadata: { resourceVersion: String(paths.revision), annotations: { 'k8s.io/initial-events-end': 'true' } },
+    });
+  }
+  const timer = setTimeout(() => ends.abort(), Math.min(timeoutSeconds(query) * 1000, 2 ** 31 - 1));
+  timer.unref();
+  const signal = AbortSignal.any([request.signal, ends.signal]);
+  try {
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    if (!request.signal.aborted) writer.end();
+  } finally {
+    clearTimeout(timer);
+    unsubscribe();
+  }
+}
