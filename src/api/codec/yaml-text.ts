@@ -11,7 +11,7 @@ export function parseYaml(text: string): { value: unknown; strictErrors: string[
   }
   refuseDeepText(text);
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { ...dialect, customTags, lineCounter, uniqueKeys: false, logLevel: 'silent' });
+  const document = parseDocument(text, { ...dialect, customTags, lineCounter, uniqueKeys: false, logLevel: 'error' });
   const error = document.errors[0];
   if (error !== undefined) throw bad(error.message.split('\n')[0]!);
   const strictErrors: string[] = [];
