@@ -22,11 +22,11 @@ export class InputGate {
 
   /** After bytes were given to `stream`; `streams` are all of the connection. */
   received(stream: Buffering, streams: Iterable<Buffering>): void {
-    if (stream.readableLength < STREAM_BUFFER_BYTES) {
+    if (stream.readableLength <= STREAM_BUFFER_BYTES) {
       if (stream.readableLength < 65_536) return;
       let total = 0;
       for (const each of streams) total += each.readableLength;
-      if (total < CONNECTION_BUFFER_BYTES) return;
+      if (total <= CONNECTION_BUFFER_BYTES) return;
     }
     this.#full.add(stream);
     this.#update();

@@ -24,6 +24,9 @@ export const OUTPUT_CHOKE_BYTES = 2 * OUTPUT_HIGH_WATER_BYTES;
 /** Received bytes that may wait for one stream's consumer before reading from the connection stops. */
 export const STREAM_BUFFER_BYTES = 512 * 1024;
 
+/** The window of each stream, for SPDY peers that keep windows: less than `STREAM_BUFFER_BYTES`, so that one stream never stops the others. */
+export const ANNOUNCED_WINDOW_BYTES = STREAM_BUFFER_BYTES / 2;
+
 /** Received bytes that may wait for all consumers together before reading from the connection stops. */
 export const CONNECTION_BUFFER_BYTES = 8 * 1024 * 1024;
 

@@ -3,7 +3,6 @@ const UPDATE_BYTES = 32_768;
 
 interface Receiving {
   readonly id: number;
-  readonly readableLength: number;
   readonly destroyed: boolean;
 }
 
@@ -39,12 +38,14 @@ export class ReceiveCredit {
     this.#flushSession(peerKeeps);
   }
 
-  /** The consumer took bytes, or the stream is gone and what it held with it. */
+  /**
+   * The consumer asks for more, so that at most its stream's high-water mark waits; or the stream is gone and what it held with it. (Node asks before it hands out what
+   * waits, and not again after: what waits cannot be subtracted here.)
+   */
   consumed(stream: Receiving, peerKeeps: boolean): void {
     const state = this.#received.get(stream);
     if (state === undefined) return;
-    const waiting = stream.destroyed ? 0 : stream.readableLength;
-    const delta = state.total - waiting - state.credited;
+    const delta = state.total - state.credited;
     if (stream.destroyed) this.#received.delete(stream);
     else if (delta < UPDATE_BYTES) return;
     state.credited += delta;

@@ -1,7 +1,7 @@
 import { ProtocolError } from '../lib/errors.ts';
 
 /** SPDY/3.1 §2.6.8: each stream and the session start with 64 KiB. */
-const DEFAULT_WINDOW_BYTES = 65_536;
+export const DEFAULT_WINDOW_BYTES = 65_536;
 const MAX_WINDOW_BYTES = 0x7f_ff_ff_ff;
 
 /**

@@ -6,9 +6,17 @@ import { goawayStatus, rstStatus, type SpdyFrame, type SpdyHeaders, settingId } 
 import { MAX_DATA_FRAME_BYTES, MAX_STREAM_ID } from '../wire/spdy/limits.ts';
 import { FrameOutput } from './frame-output.ts';
 import { InputGate } from './input-gate.ts';
-import { IDLE_TIMEOUT_MS, LINGER_MS, MAX_EMPTY_FRAMES, MAX_RESETS_PER_SECOND, PING_INTERVAL_MS } from './limits.ts';
+import {
+  ANNOUNCED_WINDOW_BYTES,
+  CONNECTION_BUFFER_BYTES,
+  IDLE_TIMEOUT_MS,
+  LINGER_MS,
+  MAX_EMPTY_FRAMES,
+  MAX_RESETS_PER_SECOND,
+  PING_INTERVAL_MS,
+} from './limits.ts';
 import { ReceiveCredit } from './receive-credit.ts';
-import { SendWindows } from './send-windows.ts';
+import { DEFAULT_WINDOW_BYTES, SendWindows } from './send-windows.ts';
 import { SessionTimers } from './session-timers.ts';
 import { SpdyStream, type SpdyStreamLink } from './spdy-stream.ts';
 
@@ -280,8 +288,10 @@ export class SpdyConnection {
   }
 
   #announceWindows(): void {
-    const value = 65_536;
-    this.#output.write(this.#writer.settings([{ id: settingId.initialWindowSize, flags: 0, value }]));
+    const setting = { id: settingId.initialWindowSize, flags: 0, value: ANNOUNCED_WINDOW_BYTES };
+    // The session's own window must hold what many streams leave unread, or one of them would still stop them all.
+    const more = CONNECTION_BUFFER_BYTES - DEFAULT_WINDOW_BYTES;
+    this.#output.write(this.#writer.settings([setting]), this.#writer.windowUpdate(0, more));
     this.#credit.keep();
   }
 
