@@ -3,7 +3,7 @@
  * See docs/architecture.md, "Where the kinds come from".
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { groupTable } from '../src/api/resources/names.ts';
@@ -18,6 +18,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const nodeModules = join(root, 'node_modules');
 const target = join(root, 'src/api/generated');
 const tables = ['schema/merge-keys.ts', 'schema/own-definitions.ts', 'protobuf/fields.ts', 'resources/names.ts'];
+const outputs = ['types.ts', 'schema.jsonl', 'descriptions.jsonl', 'kinds.json'];
 const packages = ['@kubernetes/client-node', 'kubernetes-models', '@kubernetes-models/apimachinery'];
 
 /** Everything that decides the result: the packages' versions, this script and the project's own tables. */
@@ -38,15 +39,17 @@ function inputHash(): string {
   return hash.digest('hex');
 }
 
-function write(name: string, content: string | Uint8Array): void {
+/** Through a name of its own, for two builds may run at once. */
+function write(name: string, content: string): void {
   const path = join(target, name);
-  writeFileSync(`${path}.new`, content);
-  renameSync(`${path}.new`, path);
+  writeFileSync(`${path}.${process.pid}`, content);
+  renameSync(`${path}.${process.pid}`, path);
 }
 
 function upToDate(hash: string): boolean {
   try {
-    return readFileSync(join(target, 'inputs.sha256'), 'utf8') === hash;
+    const { inputs } = JSON.parse(readFileSync(join(target, 'kinds.json'), 'utf8')) as { inputs?: string };
+    return inputs === hash && outputs.every((name) => existsSync(join(target, name)));
   } catch {
     return false;
   }
@@ -87,10 +90,11 @@ if (!upToDate(hash)) {
   mkdirSync(target, { recursive: true });
   const all = [...buildDefinitions(nodeModules), ...ownDefinitions].sort((a, b) => (a.name < b.name ? -1 : 1));
   const definitions = withFieldNumbers(withMergeKeys(all));
-  write('types.ts', typescriptOf(definitions));
   const resources = buildResources(nodeModules, definitions);
-  write('kinds.json', `${JSON.stringify({ resources, groups: groupOrder(), kinds: kindIndex(definitions) })}\n`);
+  write('types.ts', typescriptOf(definitions));
   write('schema.jsonl', definitions.map(structureLine).join(''));
   write('descriptions.jsonl', definitions.map(descriptionLine).join(''));
-  write('inputs.sha256', hash);
+  // Last, for it says that all the others are there.
+  const kinds = { inputs: hash, resources, groups: groupOrder(), kinds: kindIndex(definitions) };
+  write('kinds.json', `${JSON.stringify(kinds)}\n`);
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../object.ts';
-import { readGenerated, type Schema } from '../schema/schema.ts';
+import type { Schema } from '../schema/schema.ts';
 import type { ResourceDefinition, Scheme } from '../scheme.ts';
 import { documentV2, type Json } from './document-v2.ts';
 import { documentV3 } from './document-v3.ts';
@@ -53,7 +53,6 @@ class Documents implements OpenApi {
   readonly #version: string;
   readonly #made = new Map<string, OpenApiDocument>();
   readonly #groups: ReadonlyMap<string, readonly ResourceDefinition[]>;
-  #inputs: string | undefined;
 
   constructor(schema: Schema, scheme: Scheme, version: string) {
     this.#schema = schema;
@@ -91,8 +90,7 @@ class Documents implements OpenApi {
   #document(name: string, resources: readonly ResourceDefinition[], make: () => Buffer): OpenApiDocument {
     let document = this.#made.get(name);
     if (document === undefined) {
-      this.#inputs ??= readGenerated('inputs.sha256');
-      const hash = createHash('sha256').update(`${this.#inputs}\n${this.#version}\n${formVersion}\n${name}\n`);
+      const hash = createHash('sha256').update(`${this.#schema.inputs}\n${this.#version}\n${formVersion}\n${name}\n`);
       document = new LazyDocument(`"${hash.update(JSON.stringify(resources)).digest('hex').toUpperCase()}"`, make);
       this.#made.set(name, document);
     }

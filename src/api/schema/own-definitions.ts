@@ -136,7 +136,9 @@ const causeway: readonly DescribedDefinition[] = [
     type: 'object',
     description: 'CommunicationPathStatus is what listeners and dialers saw on a path.',
     properties: {
-      transport: text('transport is what carries the bytes: tls, plain or unix, or the tunnel that is used.'),
+      transport: text(
+        'transport is what carries the bytes: tls, plain, unix or in-process; absent before the first connection.',
+      ),
       tlsVersion: text('tlsVersion is the version that was negotiated, for example TLSv1.3.'),
       tlsGroup: text('tlsGroup is the group of the key exchange, for example X25519MLKEM768.'),
       cipher: text('cipher is the cipher suite that was negotiated.'),

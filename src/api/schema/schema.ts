@@ -9,9 +9,12 @@ export interface Schema extends SchemaSource {
   definitionOf(group: string, version: string, kind: string): string | undefined;
   readonly resources: readonly ResourceDefinition[];
   readonly groups: readonly { readonly name: string; readonly versions: readonly string[] }[];
+  /** A hash of everything that the schema was made from. */
+  readonly inputs: string;
 }
 
 interface Kinds {
+  readonly inputs: string;
   readonly resources: readonly ResourceDefinition[];
   readonly groups: readonly { readonly name: string; readonly versions: readonly string[] }[];
   readonly kinds: Readonly<Record<string, string>>;
@@ -36,11 +39,12 @@ export function loadSchema(): Schema {
 }
 
 function readSchema(): Schema {
-  const { resources, groups, kinds } = JSON.parse(readGenerated('kinds.json')) as Kinds;
+  const { inputs, resources, groups, kinds } = JSON.parse(readGenerated('kinds.json')) as Kinds;
   const text = readGenerated('schema.jsonl');
   const found = new Map<string, DefinitionSchema | [start: number, end: number]>(lineIndex(text));
   const index = new Map(Object.entries(kinds));
   return {
+    inputs,
     resources,
     groups,
     names: () => found.keys(),

@@ -119,6 +119,15 @@ test('an int64 that JavaScript cannot hold is refused, not changed', () => {
   );
 });
 
+test('a number beyond all doubles is refused', () => {
+  const crd = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps';
+  refuses(
+    crd,
+    JSON.parse('{"maximum":1e400}'),
+    'json: cannot unmarshal number into Go struct field JSONSchemaProps.maximum of type float64',
+  );
+});
+
 test('quantities and times are written in their one form', () => {
   const container = { name: 'c', resources: { limits: { cpu: 0.5, memory: '1024Mi' } } };
   const decoded = decode(pod, {

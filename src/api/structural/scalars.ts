@@ -17,7 +17,7 @@ export const readBoolean: Read = (value, context) => {
 };
 
 export const readDouble: Read = (value, context) => {
-  if (typeof value !== 'number') throw context.mismatch(value, 'float64');
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw context.mismatch(value, 'float64');
   return value;
 };
 
