@@ -38,20 +38,20 @@ import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.t
 import type { ResourceDefinition } from './scheme.ts';
 
 /**
- * What a kind does when it is written. The order of a write is: decode, `defaults`, name generation, `prepareForCreate` or
- * `prepareForUpdate`, admission, `validate` or `validateUpdate`, storage.
+ * What a kind does when it is written. The order of a write is: decode, name generation, `applyDefaults`, `prepareForCreate` or
+ * `prepareForUpdate`, admission, `validateCreate` or `validateUpdate`, storage.
  *
  * The functions change `object` in place and never `old`, which may be shared. `subresource` is '' for the object itself.
  */
 export interface KindBehaviour {
   /** Fills in what the client left open. Does not depend on anything but the object, so that reading old objects can use it too. */
-  defaults(object: KubeObject): void;
+  applyDefaults(object: KubeObject): void;
   /** Drops what only the server sets and starts status and generation. `metadata.name` is final by then. */
   prepareForCreate(object: KubeObject): void;
   /** An update of the object keeps its status, one of its status keeps everything else; changes bump `metadata.generation`. */
   prepareForUpdate(object: KubeObject, old: KubeObject, subresource: string): void;
   /** Every reason why the object cannot be created; `invalid()` makes them a 422. Throws where Kubernetes answers 400. */
-  validate(object: KubeObject): ErrorCause[];
+  validateCreate(object: KubeObject): ErrorCause[];
   validateUpdate(object: KubeObject, old: KubeObject, subresource: string): ErrorCause[];
   /** The fields that field selectors of this kind can name, as strings. */
   selectableFields(object: KubeObject): Record<string, string>;
@@ -147,7 +147,7 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
   const unconditional = rules.allowUnconditionalUpdate ?? true;
 
   return {
-    defaults: (object) => rules.defaults?.(object),
+    applyDefaults: (object) => rules.defaults?.(object),
     prepareForCreate(object) {
       prepareMetadataForCreate(object.metadata);
       if (hasStatus && rules.initialStatus !== 'keep') object.status = rules.initialStatus?.() ?? {};
@@ -170,7 +170,7 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
         object.metadata.generation = (old.metadata.generation ?? 0) + 1;
       }
     },
-    validate: (object) => [
+    validateCreate: (object) => [
       ...(rules.ownMetadata === true ? [] : validateMetadata(object.metadata, resource.namespaced, rule)),
       ...(rules.validate?.(object) ?? []),
     ],
