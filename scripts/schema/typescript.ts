@@ -54,7 +54,9 @@ function declarationOf(definition: DescribedDefinition, name: string, names: Rea
     const comment = docComment(property.description, '  ');
     if (comment !== '' && !(topLevel && ['apiVersion', 'kind', 'metadata'].includes(key))) lines.push(comment);
     const type = typeOf(property, names);
-    lines.push(`  ${propertyKey(key)}${required ? `: ${type}` : `?: ${type} | undefined`};`);
+    // As in KubeObject, so that a kind can be passed as one.
+    const orUndefined = topLevel && (key === 'apiVersion' || key === 'kind') ? '' : ' | undefined';
+    lines.push(`  ${propertyKey(key)}${required ? `: ${type}` : `?: ${type}${orUndefined}`};`);
   }
   lines.push(topLevel ? '};\n' : '}\n');
   return lines.join('\n');
