@@ -1,0 +1,537 @@
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CausewayError } from '../../lib/errors.ts';
+import type { ContainerStats, ContainerStatus } from '../runtime.ts';
+import type { Cgroup } from './cgroups.ts';
+import { ContainerLog } from './container-log.ts';
+import { ContainerOutput } from './container-output.ts';
+import {
+  bwrapArguments,
+  containerEnvironment,
+  type EntryContext,
+  hasOwnPidNamespace,
+  isFiltered,
+  sharesPidNamespace,
+  startCommand,
+} from './entry.ts';
+import { openBoth, readFifo, tell, writeFifo } from './fifo.ts';
+import { KILL_DEADLINE_MS, START_DEADLINE_MS } from './limits.ts';
+import { type MountExpectation, mountProblem, readMountTable } from './mount-table.ts';
+import { identify, isAlive, killTree, type ProcessIdentity, processTree, signalProcess } from './process-identity.ts';
+import { type ContainerRecord, containerDirectory, removeTree, writeRecord } from './records.ts';
+import { TOOL_ENVIRONMENT } from './run-tool.ts';
+import type { RuntimeContext } from './runtime-context.ts';
+import type { Sandbox } from './sandbox.ts';
+import { environmentScript, SHIM } from './scripts.ts';
+import { withSealedStdio } from './sealed-stdio.ts';
+import { signalNamed } from './signals.ts';
+
+const FIFOS = ['stdin', 'stdout', 'stderr', 'status', 'ack', 'start', 'info', 'go', 'resize', 'closestdin'];
+/** Milliseconds that output may take to arrive after the end: a stray process may hold a pipe open. */
+const DRAIN_MS = 2_000;
+/** containerd's exit code for a container whose command could not be started. */
+const START_ERROR = 128;
+
+interface Ended {
+  readonly exitCode: number;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+/** One container: its files, the shell that tends it, its output, and what became of it. */
+export class Container {
+  readonly #context: RuntimeContext;
+  readonly sandbox: Sandbox;
+  #record: ContainerRecord;
+  #output: ContainerOutput | undefined;
+  #status: Socket | undefined;
+  #closed = false;
+  readonly #exited = Promise.withResolvers<{ exitCode: number }>();
+  /** Processes that exec started and that run still. */
+  execs = 0;
+  attached = 0;
+  starting = false;
+  #stdin: Socket | undefined;
+
+  constructor(context: RuntimeContext, sandbox: Sandbox, record: ContainerRecord) {
+    this.#context = context;
+    this.sandbox = sandbox;
+    this.#record = record;
+    if (record.exitCode !== undefined) this.#exited.resolve({ exitCode: record.exitCode });
+  }
+
+  get record(): ContainerRecord {
+    return this.#record;
+  }
+
+  get directory(): string {
+    return containerDirectory(this.#context.stateDirectory, this.#record.id);
+  }
+
+  get running(): boolean {
+    return this.#record.startedAt !== undefined && this.#record.exitCode === undefined;
+  }
+
+  get output(): ContainerOutput | undefined {
+    return this.#output;
+  }
+
+  get exited(): Promise<{ exitCode: number }> {
+    return this.#exited.promise;
+  }
+
+  get #cgroup(): Cgroup | undefined {
+    return this.#context.host.cgroups?.open(this.#record.id);
+  }
+
+  get entry(): EntryContext {
+    const { host, filterPath } = this.#context;
+    return {
+      host,
+      sandbox: this.sandbox.record,
+      container: this.#record,
+      directory: this.directory,
+      filterPath: isFiltered(host, this.#record) ? filterPath : '/dev/null',
+      cgroupDirectories: this.#cgroup?.directories ?? [],
+    };
+  }
+
+  status(): ContainerStatus {
+    const { id, sandboxId, config, createdAt, startedAt, finishedAt, exitCode, reason, message, logPath } =
+      this.#record;
+    return {
+      id,
+      sandboxId,
+      config,
+      createdAt,
+      logPath,
+      // There is no image but the host.
+      imageRef: 'host',
+      state: exitCode !== undefined ? 'exited' : startedAt !== undefined ? 'running' : 'created',
+      ...(startedAt === undefined ? {} : { startedAt }),
+      ...(finishedAt === undefined ? {} : { finishedAt }),
+      ...(exitCode === undefined ? {} : { exitCode }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(message === undefined ? {} : { message }),
+    };
+  }
+
+  stats(): ContainerStats | undefined {
+    if (!this.running) return undefined;
+    const stats = this.#cgroup?.stats();
+    return stats === undefined ? undefined : { id: this.#record.id, sandboxId: this.#record.sandboxId, ...stats };
+  }
+
+  #save(change: Partial<ContainerRecord>): void {
+    this.#record = { ...this.#record, ...change };
+    writeRecord(join(this.directory, 'container.json'), this.#record);
+  }
+
+  #changed(): void {
+    this.#context.changed({
+      sandboxId: this.#record.sandboxId,
+      containerId: this.#record.id,
+      podUid: this.sandbox.record.config.podUid,
+    });
+  }
+
+  /** Makes the directory; a mount that cannot be honoured is found when the view is built. */
+  prepare(): void {
+    const { host } = this.#context;
+    const { user, config, id } = this.#record;
+    for (const name of ['', 'tmp', 'vartmp']) mkdirSync(join(this.directory, name), { recursive: true, mode: 0o700 });
+    // Sticky and open, as /tmp is; the directory above is closed to everyone on the host.
+    for (const name of ['tmp', 'vartmp']) chmodSync(join(this.directory, name), 0o1777);
+    const environment = join(this.directory, 'env');
+    writeFileSync(environment, environmentScript(containerEnvironment(this.sandbox.record, this.#record)).script, {
+      mode: 0o400,
+    });
+    if (host.root) chownSync(environment, user.uid, user.gid);
+    host.cgroups?.create(id, config.resources);
+    this.#save({});
+  }
+
+  async start(view: {
+    readonly bwrapArguments: readonly string[];
+    readonly expectation: MountExpectation;
+  }): Promise<void> {
+    this.starting = true;
+    const { host, fifos, clock } = this.#context;
+    const at = (name: string): string => join(this.directory, name);
+    for (const name of [...FIFOS, 'exit']) rmSync(at(name), { force: true });
+    await fifos.place(FIFOS.map(at), host.root ? this.#record.user : undefined);
+    writeFileSync(at('args'), `${bwrapArguments(this.entry, view.bwrapArguments).join('\0')}\0`, { mode: 0o600 });
+    const handshake = ['info', 'go', 'start'].map((name) => openBoth(at(name)));
+    try {
+      const shim = this.#spawnShim();
+      this.#save({ shim });
+      this.#openOutput();
+      const problem = await this.#handshake(shim, view.expectation);
+      if (problem !== undefined) {
+        killTree(shim);
+        await this.#failed(problem);
+      }
+      if (this.#record.exitCode === undefined) this.#save({ startedAt: clock.now() });
+      this.#watchStatus();
+      this.#changed();
+    } finally {
+      this.starting = false;
+      for (const fd of handshake) closeSync(fd);
+    }
+  }
+
+  #spawnShim(): ProcessIdentity {
+    const { host } = this.#context;
+    const { config } = this.#record;
+    const pipes = ['stdout', 'stderr', 'status', 'ack'].map((name) => openBoth(join(this.directory, name)));
+    const errors = openSync(join(this.directory, 'launch.log'), 'w', 0o600);
+    try {
+      const command = ['-c', SHIM, 'shim', this.directory, config.stdin ? 'stdin' : '-', ...startCommand(this.entry)];
+      const child = withSealedStdio(['ignore', 'ignore', errors, ...pipes], (stdio) =>
+        spawn(host.tools.path('sh'), command, {
+          stdio,
+          detached: true,
+          cwd: '/',
+          env: { ...TOOL_ENVIRONMENT, CAUSEWAY_STATE: this.#context.stateDirectory },
+        }),
+      );
+      child.on('error', () => undefined);
+      child.unref();
+      const shim = child.pid === undefined ? undefined : identify(child.pid);
+      if (shim === undefined)
+        throw new CausewayError('InternalError', 'the container could not be started: no process');
+      return shim;
+    } finally {
+      for (const fd of [...pipes, errors]) closeSync(fd);
+    }
+  }
+
+  #openOutput(): void {
+    const log = new ContainerLog(this.#record.logPath, this.#context.clock);
+    this.#output = new ContainerOutput(
+      { stdout: join(this.directory, 'stdout'), stderr: join(this.directory, 'stderr') },
+      log,
+    );
+  }
+
+  /** From the shim's first step to the command's. The answer says what went wrong. */
+  async #handshake(shim: ProcessIdentity, expectation: MountExpectation): Promise<string | undefined> {
+    const over = new AbortController();
+    const deadline = AbortSignal.any([over.signal, AbortSignal.timeout(START_DEADLINE_MS)]);
+    const info = new LineReader(join(this.directory, 'info'));
+    const start = new LineReader(join(this.directory, 'start'));
+    try {
+      const gone = this.#goneBefore(shim, deadline);
+      const told = await Promise.race([info.match(/"child-pid": (\d+),?$/m), gone]);
+      if (told === undefined) return this.#launchError();
+      const init = this.#findInit(shim, Number(told[1]));
+      if (init === undefined) return this.#launchError();
+      this.#save({ init });
+      const problem = await this.#verify(init, expectation, deadline);
+      if (problem !== undefined) return this.#lastWords() ?? problem;
+      tell(join(this.directory, 'go'), 'g');
+      const answer = await Promise.race([start.match(/^(started|error \d+ .*)$/m), gone]);
+      if (answer === undefined) return this.#launchError();
+      return answer[1] === 'started' ? undefined : answer[1]?.replace(/^error \d+ /, '');
+    } finally {
+      over.abort();
+      info.close();
+      start.close();
+    }
+  }
+
+  async #goneBefore(shim: ProcessIdentity, deadline: AbortSignal): Promise<undefined> {
+    // The exit file is the shim's last word before it waits; a shim that was killed leaves none.
+    while (!deadline.aborted && isAlive(shim) && !existsSync(join(this.directory, 'exit'))) {
+      await delay(20, undefined, { ref: false });
+    }
+    // What it said before it went may be in the pipe still.
+    await delay(30);
+    return undefined;
+  }
+
+  /** The kernel numbers processes by namespace; bubblewrap names its child by its own. */
+  #findInit(shim: ProcessIdentity, told: number): ProcessIdentity | undefined {
+    if (!sharesPidNamespace(this.sandbox.record)) return identify(told);
+    const pid = processTree(shim.pid).find((candidate) => {
+      try {
+        const numbers = /^NSpid:\t(.*)$/m.exec(readFileSync(`/proc/${candidate}/status`, 'latin1'))?.[1]?.split('\t');
+        return numbers !== undefined && numbers.length > 1 && Number(numbers.at(-1)) === told;
+      } catch {
+        return false;
+      }
+    });
+    return pid === undefined ? undefined : identify(pid);
+  }
+
+  /** Nothing runs in the container before its mounts are seen to be what was asked for. */
+  async #verify(
+    init: ProcessIdentity,
+    expectation: MountExpectation,
+    deadline: AbortSignal,
+  ): Promise<string | undefined> {
+    let problem: string | undefined = 'it did not come up';
+    const until = Date.now() + 3_000;
+    while (!deadline.aborted && Date.now() < until && isAlive(init)) {
+      try {
+        problem = mountProblem(readMountTable(init.pid), expectation);
+      } catch {
+        problem = 'its mounts cannot be read';
+      }
+      if (problem === undefined) return undefined;
+      await delay(1);
+    }
+    return `the container was not started: ${problem}`;
+  }
+
+  #launchError(): string {
+    return `the container could not be started: ${this.#lastWords() ?? 'it took too long'}`;
+  }
+
+  #lastWords(): string | undefined {
+    try {
+      const line = readFileSync(join(this.directory, 'launch.log'), 'utf8').trim().split('\n').at(-1);
+      return line === undefined || line === '' ? undefined : line.replace(/^bwrap: /, '');
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** As with containerd, a command that cannot be started makes an exited container, and the caller gets the reason. */
+  async #failed(message: string): Promise<never> {
+    this.#output?.close();
+    this.#finish({ exitCode: START_ERROR, reason: 'StartError', message });
+    await this.#cgroupEmptied();
+    throw new CausewayError('Invalid', message);
+  }
+
+  async #cgroupEmptied(): Promise<void> {
+    const cgroup = this.#cgroup;
+    for (let round = 0; round < 50 && cgroup !== undefined && cgroup.processes().length > 0; round++) {
+      cgroup.kill();
+      await delay(10);
+    }
+  }
+
+  /** The end of a container, from its shim: now, or while nobody looked. */
+  #watchStatus(): void {
+    if (this.#record.exitCode !== undefined) return;
+    const status = readFifo(join(this.directory, 'status'));
+    this.#status = status;
+    let text = '';
+    let done = false;
+    const end = (exitCode: number | undefined): void => {
+      if (done || this.#closed) return;
+      done = true;
+      this.#ended(exitCode).catch((error: unknown) => {
+        this.#context.log.error('the end of a container could not be recorded', { error: String(error) });
+      });
+    };
+    status.on('error', () => undefined);
+    status.on('data', (chunk: Buffer) => {
+      text = (text + chunk.toString('latin1')).slice(-64);
+      const match = /^exit (\d+)\n/m.exec(text);
+      if (match !== null) end(Number(match[1]));
+    });
+    status.once('close', () => end(this.#exitFile()));
+  }
+
+  #exitFile(): number | undefined {
+    try {
+      const text = readFileSync(join(this.directory, 'exit'), 'latin1');
+      return /^\d+\n$/.test(text) ? Number(text) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #exitTime(): number | undefined {
+    return statSync(join(this.directory, 'exit'), { throwIfNoEntry: false })?.mtimeMs;
+  }
+
+  async #ended(exitCode: number | undefined): Promise<void> {
+    const { init, shim } = this.#record;
+    if (exitCode === undefined && init !== undefined) signalProcess(init, 'SIGKILL');
+    if (!hasOwnPidNamespace(this.sandbox.record)) this.#cgroup?.kill();
+    // The shim lets go of the pipes now, so that they end when they are empty.
+    tell(join(this.directory, 'ack'), 'read\n');
+    await Promise.race([this.#output?.drained(), delay(DRAIN_MS, undefined, { ref: false })]);
+    this.#output?.close();
+    if (this.#closed) return;
+    const killedForMemory = (exitCode === undefined || exitCode === 137) && (this.#cgroup?.outOfMemoryKills() ?? 0) > 0;
+    if (killedForMemory) this.#finish({ exitCode: 137, reason: 'OOMKilled' });
+    else if (exitCode === 0) this.#finish({ exitCode, reason: 'Completed' });
+    else if (exitCode !== undefined) this.#finish({ exitCode, reason: 'Error' });
+    else if (shim !== undefined)
+      this.#finish({ exitCode: 137, reason: 'Error', message: 'the process that tended the container was killed' });
+    this.#changed();
+  }
+
+  #finish(end: Ended): void {
+    this.#save({
+      exitCode: end.exitCode,
+      reason: end.reason,
+      message: end.message,
+      finishedAt: this.#exitTime() ?? this.#context.clock.now(),
+      startedAt: this.#record.startedAt ?? (end.reason === 'StartError' ? undefined : this.#record.createdAt),
+    });
+    this.#status?.destroy();
+    this.#stdin?.destroy();
+    this.#exited.resolve({ exitCode: end.exitCode });
+  }
+
+  /** Takes up a container of an earlier run: its output goes on into the log, and an end in the meantime is known. */
+  async adopt(): Promise<void> {
+    const { shim, startedAt, exitCode } = this.#record;
+    if (exitCode !== undefined || shim === undefined) return;
+    if (startedAt === undefined) {
+      // Causeway ended between its first step and its last: nothing of it has run that anybody knows of.
+      killTree(shim);
+      this.#cgroup?.kill();
+      this.#finish({
+        exitCode: START_ERROR,
+        reason: 'StartError',
+        message: 'the start of the container was interrupted',
+      });
+      return;
+    }
+    if (!isAlive(shim)) {
+      const known = this.#exitFile();
+      if (this.#record.init !== undefined) signalProcess(this.#record.init, 'SIGKILL');
+      this.#finish(
+        known === undefined
+          ? {
+              exitCode: 255,
+              reason: 'Unknown',
+              message: 'the container ended while Causeway was not running, with an unknown exit code',
+            }
+          : { exitCode: known, reason: known === 0 ? 'Completed' : 'Error' },
+      );
+      return;
+    }
+    this.#openOutput();
+    this.#watchStatus();
+  }
+
+  /** Resolves when the container is dead. */
+  async stop(graceSeconds: number): Promise<void> {
+    if (!this.running) return;
+    const { init, config } = this.#record;
+    if (graceSeconds > 0 && init !== undefined) {
+      signalProcess(init, signalNamed(config.stopSignal));
+      const grace = AbortSignal.timeout(Math.min(graceSeconds * 1000, 2 ** 31 - 1));
+      const expired = new Promise((resolve) => grace.addEventListener('abort', resolve, { once: true }));
+      await Promise.race([this.exited, expired]);
+      if (!this.running) return;
+    }
+    this.#kill();
+    const given = delay(KILL_DEADLINE_MS, 'late' as const, { ref: false });
+    if ((await Promise.race([this.exited, given])) === 'late')
+      throw new CausewayError('InternalError', `container "${config.name}" is still alive after SIGKILL`);
+  }
+
+  #kill(): void {
+    const { init } = this.#record;
+    if (init === undefined) return;
+    if (hasOwnPidNamespace(this.sandbox.record)) {
+      // The kernel takes the whole PID namespace down with its first process.
+      signalProcess(init, 'SIGKILL');
+      return;
+    }
+    killTree(init);
+    this.#cgroup?.kill();
+  }
+
+  resize(columns: number, rows: number): void {
+    tell(join(this.directory, 'resize'), `${columns} ${rows}\n`);
+  }
+
+  /** A client's way to the container's standard input. With `stdinOnce` the first to end it ends it for good. */
+  openStdin(): Writable {
+    const ended = (): void => {
+      if (!this.#record.config.stdinOnce) return;
+      this.#stdin?.end();
+      tell(join(this.directory, 'closestdin'), 'x\n');
+    };
+    const input = (): Socket | undefined => {
+      if (this.#stdin !== undefined) return this.#stdin;
+      try {
+        this.#stdin = writeFifo(join(this.directory, 'stdin'));
+        this.#stdin.on('error', () => undefined);
+      } catch {
+        // Nobody reads any more.
+      }
+      return this.#stdin;
+    };
+    return new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        const to = input();
+        if (to === undefined || !to.writable) done(new Error('the standard input of the container is closed'));
+        else to.write(chunk, done);
+      },
+      final: (done) => {
+        ended();
+        done();
+      },
+      destroy: (error, done) => {
+        ended();
+        done(error);
+      },
+    });
+  }
+
+  async remove(): Promise<void> {
+    await this.stop(0);
+    this.close();
+    await this.#cgroup?.remove();
+    await removeTree(this.directory);
+  }
+
+  /** Stops watching; the container goes on. */
+  close(): void {
+    this.#closed = true;
+    this.#stdin?.destroy();
+    this.#status?.destroy();
+    this.#output?.close();
+  }
+}
+
+/** Collects what comes through a FIFO until it matches. */
+class LineReader {
+  readonly #source: Socket;
+  #text = '';
+
+  constructor(path: string) {
+    this.#source = readFifo(path);
+    this.#source.on('error', () => undefined);
+  }
+
+  match(pattern: RegExp): Promise<RegExpExecArray> {
+    return new Promise((resolve) => {
+      this.#source.on('data', (chunk: Buffer) => {
+        this.#text = (this.#text + chunk.toString('utf8')).slice(-8192);
+        const found = pattern.exec(this.#text);
+        if (found !== null) resolve(found);
+      });
+    });
+  }
+
+  close(): void {
+    this.#source.destroy();
+  }
+}

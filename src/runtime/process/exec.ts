@@ -1,0 +1,180 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { CausewayError } from '../../lib/errors.ts';
+import type { ExecOptions, ProcessStreams } from '../runtime.ts';
+import type { Container } from './container.ts';
+import { execCommand } from './entry.ts';
+import { openBoth, openForProcess, readFifo, writeFifo } from './fifo.ts';
+import { EXECS_PER_CONTAINER } from './limits.ts';
+import { identify, isAlive, killTree } from './process-identity.ts';
+import { TOOL_ENVIRONMENT } from './run-tool.ts';
+import type { RuntimeContext } from './runtime-context.ts';
+import { withSealedStdio } from './sealed-stdio.ts';
+
+/** Milliseconds without output after the end, before a pipe that a background process still holds is closed. */
+const LINGER_MS = 1_000;
+
+/** One stream between Causeway and the process: a FIFO, not Node's socket pair, because `/dev/stdout` cannot be opened on a socket. */
+interface Strand {
+  readonly ours: Socket;
+  readonly theirs: number;
+  readonly both: number;
+}
+
+function strand(path: string, direction: 'in' | 'out'): Strand {
+  const both = openBoth(path);
+  try {
+    const ours = direction === 'in' ? writeFifo(path) : readFifo(path);
+    ours.on('error', () => undefined);
+    return { ours, theirs: openForProcess(path, direction === 'in' ? 'read' : 'write'), both };
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+/** Runs a command with the rights, namespaces, limits and environment of a running container. */
+export async function execInContainer(
+  context: RuntimeContext,
+  container: Container,
+  options: ExecOptions,
+  signal: AbortSignal,
+): Promise<ProcessStreams> {
+  const { name } = container.record.config;
+  if (options.command.length === 0)
+    throw new CausewayError('BadRequest', 'you must specify at least one command for the container');
+  if (options.command.some((word) => word.includes('\0')))
+    throw new CausewayError('BadRequest', 'a command cannot hold a NUL character');
+  checkRunning(container);
+  if (container.execs >= EXECS_PER_CONTAINER)
+    throw new CausewayError(
+      'TooManyRequests',
+      `container "${name}" runs ${EXECS_PER_CONTAINER} exec'd processes already`,
+    );
+  container.execs += 1;
+  try {
+    const wanted = {
+      stdin: options.stdin ? ('in' as const) : undefined,
+      stdout: options.stdout || options.tty ? ('out' as const) : undefined,
+      stderr: options.stderr && !options.tty ? ('out' as const) : undefined,
+      control: options.tty ? ('in' as const) : undefined,
+    };
+    const base = join(container.directory, `exec-${randomBytes(8).toString('hex')}`);
+    const paths = Object.entries(wanted)
+      .filter(([, way]) => way !== undefined)
+      .map(([key]) => `${base}-${key}`);
+    await context.fifos.place(paths, context.host.root ? container.record.user : undefined);
+    signal.throwIfAborted();
+    checkRunning(container);
+    const open = (key: keyof typeof wanted): Strand | undefined => {
+      const way = wanted[key];
+      return way === undefined ? undefined : strand(`${base}-${key}`, way);
+    };
+    return run(context, container, options, signal, {
+      stdin: open('stdin'),
+      stdout: open('stdout'),
+      stderr: open('stderr'),
+      control: open('control'),
+    });
+  } catch (error) {
+    container.execs -= 1;
+    throw error;
+  }
+}
+
+function checkRunning(container: Container): void {
+  const { init, config } = container.record;
+  if (!container.running || init === undefined || !isAlive(init))
+    throw new CausewayError('NotFound', `container "${config.name}" is not running`);
+}
+
+interface Strands {
+  readonly stdin: Strand | undefined;
+  readonly stdout: Strand | undefined;
+  readonly stderr: Strand | undefined;
+  readonly control: Strand | undefined;
+}
+
+function run(
+  context: RuntimeContext,
+  container: Container,
+  options: ExecOptions,
+  signal: AbortSignal,
+  strands: Strands,
+): ProcessStreams {
+  const [file = '', ...args] = execCommand(container.entry, options.command, options.tty);
+  const all = Object.values(strands).filter((entry): entry is Strand => entry !== undefined);
+  const end = (entry: Strand | undefined): number | 'ignore' => entry?.theirs ?? 'ignore';
+  const wanted = [end(strands.stdin), end(strands.stdout), end(strands.stderr), end(strands.control)];
+  const child = withSealedStdio(wanted, (stdio) =>
+    spawn(file, args, {
+      stdio,
+      detached: true,
+      cwd: '/',
+      env: { ...TOOL_ENVIRONMENT, CAUSEWAY_STATE: context.stateDirectory },
+    }),
+  );
+  for (const { theirs, both } of all) {
+    closeSync(theirs);
+    closeSync(both);
+  }
+  const identity = child.pid === undefined ? undefined : identify(child.pid);
+  const close = (): void => {
+    if (identity !== undefined && child.exitCode === null && child.signalCode === null) killTree(identity);
+    for (const { ours } of all) ours.destroy();
+  };
+  signal.addEventListener('abort', close, { once: true });
+  const exited = exitOf(child).finally(() => {
+    container.execs -= 1;
+    signal.removeEventListener('abort', close);
+    strands.stdin?.ours.destroy();
+    strands.control?.ours.destroy();
+    for (const output of [strands.stdout, strands.stderr]) if (output !== undefined) endWhenQuiet(output.ours);
+  });
+  if (!options.stdout) strands.stdout?.ours.resume();
+  return {
+    stdin: strands.stdin?.ours,
+    stdout: options.stdout ? strands.stdout?.ours : undefined,
+    stderr: strands.stderr?.ours,
+    exited,
+    close,
+    resize: (columns, rows) => {
+      const control = strands.control?.ours;
+      if (control !== undefined && !control.destroyed) control.write(`${columns} ${rows}\n`);
+    },
+  };
+}
+
+function exitOf(child: ChildProcess): Promise<{ exitCode: number }> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) =>
+      reject(new CausewayError('InternalError', 'the command could not be started', { cause: error })),
+    );
+    child.once('exit', (code, signal) => resolve({ exitCode: code ?? 128 + signalNumber(signal) }));
+  });
+}
+
+function signalNumber(signal: NodeJS.Signals | null): number {
+  return signal === 'SIGKILL' ? 9 : signal === 'SIGTERM' ? 15 : 1;
+}
+
+/** A process in the background that inherited the pipe must not keep the session open for ever. */
+function endWhenQuiet(source: Socket): void {
+  let seen = -1;
+  const timer = setInterval(() => {
+    if (source.destroyed || source.readableEnded) {
+      clearInterval(timer);
+      return;
+    }
+    const waitsForReader = source.readableLength > 0 || source.isPaused();
+    if (source.bytesRead === seen && !waitsForReader) {
+      clearInterval(timer);
+      source.push(null);
+    }
+    seen = source.bytesRead;
+  }, LINGER_MS);
+  timer.unref();
+  source.once('close', () => clearInterval(timer));
+}

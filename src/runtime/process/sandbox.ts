@@ -1,0 +1,235 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { CausewayError } from '../../lib/errors.ts';
+import type { PodSandbox } from '../runtime.ts';
+import { hasOwnNetwork, sharesPidNamespace } from './entry.ts';
+import { openBoth, openForProcess, readFifo } from './fifo.ts';
+import { SHM_BYTES, START_DEADLINE_MS } from './limits.ts';
+import { identify, isAlive, signalProcess } from './process-identity.ts';
+import { removeTree, type SandboxRecord, sandboxDirectory, writeRecord } from './records.ts';
+import { TOOL_ENVIRONMENT } from './run-tool.ts';
+import type { RuntimeContext } from './runtime-context.ts';
+import { HOLDER } from './scripts.ts';
+import { withSealedStdio } from './sealed-stdio.ts';
+
+/**
+ * A pod's namespaces, held by one small process: mount (with the pod's own terminals and shared memory), IPC, and as root the network;
+ * the PID namespace too where the pod shares it. Containers are made inside of it. When the holder is gone, so is all that.
+ */
+export class Sandbox {
+  readonly #context: RuntimeContext;
+  #record: SandboxRecord;
+  #alive: Socket | undefined;
+  #dead = true;
+
+  constructor(context: RuntimeContext, record: SandboxRecord) {
+    this.#context = context;
+    this.#record = record;
+  }
+
+  get record(): SandboxRecord {
+    return this.#record;
+  }
+
+  get directory(): string {
+    return sandboxDirectory(this.#context.stateDirectory, this.#record.id);
+  }
+
+  get ready(): boolean {
+    return !this.#dead && !this.#record.stopped;
+  }
+
+  status(): PodSandbox {
+    const { id, config, createdAt, address } = this.#record;
+    return {
+      id,
+      config,
+      state: this.ready ? 'ready' : 'not-ready',
+      createdAt,
+      ips: address === undefined ? this.#context.nodeAddresses : [address],
+    };
+  }
+
+  #save(change: Partial<SandboxRecord>): void {
+    this.#record = { ...this.#record, ...change };
+    writeRecord(join(this.directory, 'sandbox.json'), this.#record);
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { host, network } = this.#context;
+    for (const path of [this.directory, ...['shm', 'sys', 'proc'].map((name) => join(this.directory, name))])
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+    this.#save({});
+    this.#writeFiles();
+    await this.#context.fifos.place([join(this.directory, 'alive')]);
+    signal.throwIfAborted();
+    await this.#startHolder(signal);
+    const { address, holder } = this.#record;
+    if (hasOwnNetwork(host, this.#record) && address !== undefined && holder !== undefined)
+      await network?.attach(this.#record.id, holder.pid, address);
+  }
+
+  async #startHolder(signal: AbortSignal): Promise<void> {
+    const { host } = this.#context;
+    const { config } = this.#record;
+    const shared = sharesPidNamespace(this.#record);
+    const ownNetwork = hasOwnNetwork(host, this.#record);
+    const namespaces = [
+      ...(host.root ? [] : ['--user', '--map-root-user']),
+      ...['--mount', '--propagation', 'slave'],
+      ...(config.hostIPC ? [] : ['--ipc']),
+      ...(ownNetwork ? ['--net'] : []),
+      ...(shared ? ['--pid', '--fork', '--kill-child'] : []),
+    ];
+    const script = [
+      ...['holder', this.directory, shared ? 'proc' : '-', ownNetwork ? 'sys' : '-', String(SHM_BYTES)],
+      ...Object.entries(config.sysctls).map(([name, value]) => `${name.replaceAll('.', '/')}=${value}`),
+    ];
+    const alive = join(this.directory, 'alive');
+    const both = openBoth(alive);
+    const end = openForProcess(alive, 'write');
+    const errors = openSync(join(this.directory, 'launch.log'), 'w', 0o600);
+    const child = withSealedStdio(['ignore', 'pipe', errors, end], (stdio) =>
+      spawn(host.tools.path('unshare'), [...namespaces, '--', host.tools.path('sh'), '-c', HOLDER, ...script], {
+        stdio,
+        detached: true,
+        cwd: '/',
+        env: { ...TOOL_ENVIRONMENT, CAUSEWAY_STATE: this.#context.stateDirectory },
+      }),
+    );
+    for (const fd of [end, errors]) closeSync(fd);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const fail = (why: string): void =>
+          reject(new CausewayError('InternalError', `the pod sandbox did not start: ${why}`));
+        const timer = setTimeout(() => fail('it took too long'), START_DEADLINE_MS);
+        const abort = (): void => fail('it was called off');
+        signal.addEventListener('abort', abort, { once: true });
+        child.once('error', (error) => fail(error.message));
+        child.once('exit', () => fail(this.#lastWords()));
+        child.stdout?.once('data', () => resolve());
+        const done = (): void => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', abort);
+        };
+        child.stdout?.once('close', done);
+      });
+      const holder = child.pid === undefined ? undefined : identify(child.pid);
+      if (holder === undefined)
+        throw new CausewayError('InternalError', `the pod sandbox did not start: ${this.#lastWords()}`);
+      this.#save({ holder });
+      this.#watch();
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    } finally {
+      closeSync(both);
+      child.stdout?.destroy();
+      child.removeAllListeners('exit');
+      child.on('error', () => undefined);
+      child.unref();
+    }
+  }
+
+  #lastWords(): string {
+    try {
+      return readFileSync(join(this.directory, 'launch.log'), 'utf8').trim().split('\n').at(-1) ?? '';
+    } catch {
+      return '';
+    }
+  }
+
+  /** The holder has the only writing end: when the pipe ends, the sandbox is dead. */
+  #watch(): void {
+    this.#dead = false;
+    const alive = readFifo(join(this.directory, 'alive'));
+    this.#alive = alive;
+    alive.on('error', () => undefined);
+    alive.resume();
+    alive.once('close', () => {
+      if (this.#alive !== alive) return;
+      this.#dead = true;
+      this.#context.changed({ sandboxId: this.#record.id, podUid: this.#record.config.podUid });
+    });
+  }
+
+  /** Takes up a sandbox of an earlier run. */
+  adopt(): void {
+    const { holder, stopped } = this.#record;
+    if (stopped || holder === undefined || !isAlive(holder)) return;
+    try {
+      this.#watch();
+    } catch {
+      this.#dead = true;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { holder, id } = this.#record;
+    if (!this.#record.stopped) this.#save({ stopped: true });
+    if (holder !== undefined) signalProcess(holder, 'SIGKILL');
+    const alive = this.#alive;
+    if (alive !== undefined && !alive.destroyed) {
+      await Promise.race([
+        new Promise((resolve) => alive.once('close', resolve)),
+        new Promise((resolve) => setTimeout(resolve, 1000).unref()),
+      ]);
+    }
+    this.#dead = true;
+    await this.#context.network?.detach(id);
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    this.close();
+    await removeTree(this.directory);
+  }
+
+  /** Stops watching; the sandbox goes on. */
+  close(): void {
+    const alive = this.#alive;
+    this.#alive = undefined;
+    alive?.destroy();
+  }
+
+  #writeFiles(): void {
+    const { config, address } = this.#record;
+    const write = (name: string, text: string): void => {
+      writeFileSync(join(this.directory, name), text, { mode: 0o644 });
+    };
+    const hostFile = (path: string): string => {
+      try {
+        return readFileSync(path, 'utf8');
+      } catch {
+        return '';
+      }
+    };
+    const hosts = config.hostNetwork || address === undefined ? hostFile('/etc/hosts') : LOCAL_HOSTS;
+    const own = address === undefined || config.hostname === '' ? '' : `${address}\t${config.hostname}\n`;
+    const aliases = config.hostAliases.map(({ ip, hostnames }) => `${ip}\t${hostnames.join('\t')}\n`);
+    write('hosts', `${hosts}${hosts.endsWith('\n') ? '' : '\n'}${own}${aliases.join('')}`);
+    write('hostname', `${config.hostname}\n`);
+    const { dns } = config;
+    const resolver =
+      dns === undefined
+        ? hostFile('/etc/resolv.conf')
+        : [
+            ...dns.servers.map((server) => `nameserver ${server}`),
+            ...(dns.searches.length > 0 ? [`search ${dns.searches.join(' ')}`] : []),
+            ...(dns.options.length > 0 ? [`options ${dns.options.join(' ')}`] : []),
+            '',
+          ].join('\n');
+    write('resolv.conf', resolver);
+  }
+}
+
+const LOCAL_HOSTS = `# Kubernetes-managed hosts file.
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+fe00::0\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+`;
