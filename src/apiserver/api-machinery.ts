@@ -1,5 +1,6 @@
 import type { Codec, Decoded } from '../api/codec/codec.ts';
 import { parseYaml } from '../api/codec/yaml-text.ts';
+import type { KindBehaviour } from '../api/kind-behaviour.ts';
 import type { KubeObject } from '../api/object.ts';
 import { applyJsonPatch } from '../api/patch/json-patch.ts';
 import { applyMergePatch } from '../api/patch/merge-patch.ts';
@@ -12,19 +13,14 @@ import { parseJson } from '../api/structural/parse-json.ts';
 import { tableOf } from '../api/table/definitions.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CausewayError } from '../lib/errors.ts';
-import type { KindBehaviour, KindDefinition, Machinery, PatchMedia } from './machinery.ts';
-
-/** A kind's behaviour as `src/api` has it: with the fields that it can be selected by. */
-export interface ApiKind extends KindBehaviour {
-  selectableFields(object: KubeObject): Readonly<Record<string, string>>;
-}
+import type { KindDefinition, Machinery, PatchMedia } from './machinery.ts';
 
 export interface ApiMachineryOptions {
   readonly scheme: Scheme;
   readonly codec: Codec;
   readonly merge: MergeSchema;
   readonly clock: Clock;
-  kind(resource: ResourceDefinition): ApiKind;
+  kind(resource: ResourceDefinition): KindBehaviour;
 }
 
 /** `src/api` as the handlers use it. */

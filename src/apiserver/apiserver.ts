@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { createTlsListener, type TlsListener } from '../pki/listener.ts';
 import { Authentication } from './authentication.ts';
 import { bootstrapObjects } from './bootstrap/bootstrap.ts';
+import { Deadlines } from './deadlines.ts';
 import type { Apiserver, ApiserverDependencies, ListenOptions } from './dependencies.ts';
 import { DiscoveryDocuments } from './discovery/discovery-documents.ts';
 import { EgressSelector } from './egress-selector.ts';
@@ -36,7 +37,9 @@ class Server implements Apiserver {
   readonly #frontend: HttpFrontend;
   readonly #listener: TlsListener;
   readonly #inFlight = new InFlight();
+  readonly #closing = new AbortController();
   readonly #kubelets: KubeletClient;
+  readonly #deadlines = new Deadlines(limits.requestTimeoutMs);
   #address = '';
   #state: 'new' | 'starting' | 'ready' | 'closing' = 'new';
 
@@ -50,6 +53,7 @@ class Server implements Apiserver {
       caches: dependencies.caches,
       admission: dependencies.admission,
       clock,
+      closing: this.#closing.signal,
       uuid: dependencies.uuid,
       randomSuffix: dependencies.randomSuffix,
       hooks: kindHooks(this.#services),
@@ -93,6 +97,7 @@ class Server implements Apiserver {
       evidence,
       authorizer: dependencies.authorizer,
       inFlight: this.#inFlight,
+      deadlines: this.#deadlines,
       metrics,
       audit: dependencies.audit,
       clock,
@@ -156,19 +161,21 @@ class Server implements Apiserver {
   async close(): Promise<void> {
     this.#state = 'closing';
     this.#listener.stopAccepting();
+    this.#closing.abort();
     this.#frontend.drain();
     await this.#drained();
     this.#frontend.close();
     this.#kubelets.close();
+    this.#deadlines.close();
     await this.#listener.close();
   }
 
-  /** Waits for requests that end by themselves; watches and streams do not. */
+  /** Waits for the requests under way: `closing` has told watches and streams to end. */
   async #drained(): Promise<void> {
     const end = Date.now() + limits.drainMs;
     while (Date.now() < end) {
-      const { readOnly, mutating } = this.#inFlight.counts;
-      if (readOnly + mutating === 0) return;
+      const { readOnly, mutating, longRunning } = this.#inFlight.counts;
+      if (readOnly + mutating + longRunning === 0) return;
       await new Promise<void>((resolve) => setTimeout(resolve, 20));
     }
   }

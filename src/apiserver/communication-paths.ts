@@ -4,12 +4,13 @@ import { notFound } from '../lib/errors.ts';
 import type { PathRegistry } from '../paths/registry.ts';
 import { negotiate } from './content/accept.ts';
 import { includeObject, respondList, respondObject } from './content/represent.ts';
+import type { HandlerContext } from './handlers/endpoint.ts';
 import { selectionOf } from './handlers/selection.ts';
 import { frameFormat, timeoutSeconds } from './handlers/watch.ts';
 import { limits } from './limits.ts';
-import type { Machinery } from './machinery.ts';
 import type { ApiRequest } from './request.ts';
 import { queryBoolean } from './request-info.ts';
+import { lifeOf } from './request-life.ts';
 import type { ResourceHandler } from './router.ts';
 import type { CachedObject, CacheEventType } from './watch-cache/watch-cache.ts';
 
@@ -40,9 +41,10 @@ function represent(request: ApiRequest) {
 
 /** `communicationpaths`: read-only, made by the registry from what listeners and dialers saw. (`kubectl get paths`) */
 export function communicationPathHandlers(
-  machinery: Machinery,
+  context: HandlerContext,
   paths: PathReader,
 ): { readonly get: ResourceHandler; readonly list: ResourceHandler; readonly watch: ResourceHandler } {
+  const { machinery } = context;
   const select = (request: ApiRequest, resource: ResourceDefinition): CachedObject[] => {
     const { name, matches } = selectionOf(request, machinery, resource);
     return paths
@@ -62,17 +64,18 @@ export function communicationPathHandlers(
       const parts = { resourceVersion: String(paths.revision), continue: undefined, remainingItemCount: undefined };
       await respondList(machinery, request, resource, select(request, resource), parts, representation);
     },
-    watch: (request, { resource }) => watchPaths(machinery, paths, request, resource, () => select(request, resource)),
+    watch: (request, { resource }) => watchPaths(context, paths, request, resource, () => select(request, resource)),
   };
 }
 
 async function watchPaths(
-  machinery: Machinery,
+  context: HandlerContext,
   paths: PathReader,
   request: ApiRequest,
   resource: ResourceDefinition,
   select: () => CachedObject[],
 ): Promise<void> {
+  const { machinery } = context;
   const { exchange, query } = request;
   const representation = represent(request);
   const format = frameFormat(machinery, resource, representation, includeObject(query));
@@ -80,7 +83,7 @@ async function watchPaths(
   const since = query.get('resourceVersion') ?? '';
   const initial = queryBoolean(query, 'sendInitialEvents') || since === '' || since === '0';
   const writer = exchange.stream(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
-  const ends = new AbortController();
+  const life = lifeOf(context, request, timeoutSeconds(query) * 1000);
   const send = (type: CacheEventType, object: KubeObject): void => {
     const cached = asCached(object);
     writer.write(
@@ -88,7 +91,7 @@ async function watchPaths(
         ? Buffer.from(`{"type":"${type}","object":${JSON.stringify(object)}}\n`)
         : format.encode(type, cached),
     );
-    if (writer.backlog > limits.maxWatchBacklogBytes) ends.abort();
+    if (writer.backlog > limits.maxWatchBacklogBytes) life.end();
   };
   const seen = initial ? paths.revision : Number(since);
   const unsubscribe = paths.subscribe(({ type, object }) => {
@@ -104,9 +107,7 @@ async function watchPaths(
       metadata: { resourceVersion: String(paths.revision), annotations: { 'k8s.io/initial-events-end': 'true' } },
     });
   }
-  const timer = setTimeout(() => ends.abort(), Math.min(timeoutSeconds(query) * 1000, 2 ** 31 - 1));
-  timer.unref();
-  const signal = AbortSignal.any([request.signal, ends.signal]);
+  const { signal } = life;
   try {
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
@@ -114,7 +115,6 @@ async function watchPaths(
     });
     if (!request.signal.aborted) writer.end();
   } finally {
-    clearTimeout(timer);
     unsubscribe();
   }
 }

@@ -1,27 +1,10 @@
 import type { Codec, Decoded, Media } from '../api/codec/codec.ts';
+import type { KindBehaviour } from '../api/kind-behaviour.ts';
 import type { GroupVersionKind, KubeObject } from '../api/object.ts';
 import type { ResourceDefinition, Scheme } from '../api/scheme.ts';
 import type { TableDefinition } from '../api/table/definitions.ts';
-import type { ErrorCause } from '../lib/errors.ts';
 
 export type { Decoded, Media };
-
-/**
- * What a kind does when it is written. `subresource` is '' for the object itself; a status update keeps everything but the status.
- * The functions change `object` in place and never `old`.
- */
-export interface KindBehaviour {
-  applyDefaults(object: KubeObject): void;
-  prepareForCreate(object: KubeObject): void;
-  prepareForUpdate(object: KubeObject, old: KubeObject, subresource: string): void;
-  validateCreate(object: KubeObject): readonly ErrorCause[];
-  validateUpdate(object: KubeObject, old: KubeObject, subresource: string): readonly ErrorCause[];
-  warnings(object: KubeObject, old: KubeObject | undefined): readonly string[];
-  /** A PUT of a name that does not exist creates it. */
-  readonly allowCreateOnUpdate: boolean;
-  /** A PUT without `resourceVersion` is taken; otherwise it is refused. */
-  readonly allowUnconditionalUpdate: boolean;
-}
 
 export type PatchMedia =
   | 'application/json-patch+json'

@@ -1,5 +1,6 @@
 import type { UserInfo } from '../api/user-info.ts';
 import type { Attributes } from '../authz/authorizer.ts';
+import { parseFieldSelector } from '../authz/field-selector.ts';
 import { CausewayError } from '../lib/errors.ts';
 
 /**
@@ -152,6 +153,8 @@ export function requestInfo(method: string, target: string): RequestInfo {
 
 /** What the authoriser is asked. */
 export function attributesOf(info: RequestInfo, user: UserInfo): Attributes {
+  const selects = info.resourceRequest && SELECTING_VERBS.has(info.verb);
+  const fieldSelector = selects ? parseFieldSelector(info.query.get('fieldSelector') ?? undefined) : undefined;
   return {
     user,
     verb: info.verb,
@@ -163,5 +166,9 @@ export function attributesOf(info: RequestInfo, user: UserInfo): Attributes {
     subresource: info.subresource,
     name: info.name,
     path: info.path,
+    ...(fieldSelector === undefined ? {} : { fieldSelector }),
   };
 }
+
+/** What a caller may see can depend on what it narrows its question to (KEP-4601). */
+const SELECTING_VERBS: ReadonlySet<string> = new Set(['list', 'watch', 'deletecollection']);

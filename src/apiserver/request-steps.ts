@@ -7,8 +7,8 @@ import type { Log } from '../lib/log.ts';
 import { auditLine } from './audit/audit-event.ts';
 import type { AuditSink } from './audit/audit-log.ts';
 import type { Authentication } from './authentication.ts';
+import type { Deadlines } from './deadlines.ts';
 import { type InFlight, isLongRunning } from './in-flight.ts';
-import { limits } from './limits.ts';
 import type { RequestMetrics } from './metrics/request-metrics.ts';
 import type { PathEvidence } from './path-evidence.ts';
 import { ApiRequest } from './request.ts';
@@ -22,6 +22,7 @@ export interface StepDependencies {
   readonly authorizer: Authorizer;
   readonly evidence: PathEvidence;
   readonly inFlight: InFlight;
+  readonly deadlines: Deadlines;
   readonly metrics: RequestMetrics;
   readonly audit: AuditSink;
   readonly clock: Clock;
@@ -87,29 +88,19 @@ export class RequestSteps implements ChainSteps {
   }
 
   async handle(request: ApiRequest): Promise<void> {
-    const handled = this.#dependencies.handle(request);
-    if (isLongRunning(request.info)) return handled;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () =>
-          reject(
-            new CausewayError('Timeout', 'Timeout: request did not complete within the allotted timeout', {
-              details: {},
-            }),
-          ),
-        limits.requestTimeoutMs,
-      );
-    });
+    if (isLongRunning(request.info)) return this.#dependencies.handle(request);
+    const done = this.#dependencies.deadlines.start(() => this.respondError(request, late()));
     try {
-      await Promise.race([handled, late]);
+      await this.#dependencies.handle(request);
     } finally {
-      clearTimeout(timer);
+      done();
     }
   }
 
   respondError(request: ApiRequest, error: unknown): void {
     const { exchange } = request;
+    // Late: the client was told so, and what the handler still found wrong is nobody's business any more.
+    if (request.failure !== undefined) return;
     const status = statusOf(error);
     request.failure = { code: status.code, reason: status.reason ?? '', message: status.message ?? '' };
     if (isUnexpected(error) && !exchange.signal.aborted) {
@@ -146,6 +137,11 @@ export class RequestSteps implements ChainSteps {
     const { audit, clock } = this.#dependencies;
     audit.write(auditLine(request, stage, request.exchange.status, clock.now()));
   }
+}
+
+function late(): CausewayError {
+  const message = 'Timeout: request did not complete within the allotted timeout';
+  return new CausewayError('Timeout', message, { details: {} });
 }
 
 function describe(error: unknown): string {

@@ -42,7 +42,7 @@ export function specialHandlers(
   const reviews: ReviewDependencies = dependencies;
   const scale = scaleHandlers(context);
   const binding = bindingHandler(context, pods);
-  const paths = communicationPathHandlers(machinery, dependencies.paths);
+  const paths = communicationPathHandlers(context, dependencies.paths);
   return new Map<string, Partial<Record<Verb, ResourceHandler>>>([
     ['authentication.k8s.io/tokenreviews', { create: tokenReview(machinery, dependencies.tokenReviewer) }],
     ['authentication.k8s.io/selfsubjectreviews', { create: selfSubjectReview(machinery) }],

@@ -1,10 +1,12 @@
 import { CausewayError, type ErrorCode, type ErrorDetails, ProtocolError } from '../lib/errors.ts';
 
+import { ContinueExpiredError } from './watch-cache/expired.ts';
+
 /** `metav1.Status`, as every failed request answers it. */
 export interface Status {
   readonly kind: 'Status';
   readonly apiVersion: 'v1';
-  readonly metadata: Record<string, never>;
+  readonly metadata: { readonly continue?: string };
   readonly status: 'Success' | 'Failure';
   readonly message?: string;
   readonly reason?: string;
@@ -60,7 +62,7 @@ export function statusOf(error: unknown): Status & { readonly code: number } {
   return {
     kind: 'Status',
     apiVersion: 'v1',
-    metadata: {},
+    metadata: error instanceof ContinueExpiredError ? { continue: error.continueToken } : {},
     status: 'Failure',
     message: known.message,
     ...(reason === '' ? {} : { reason }),

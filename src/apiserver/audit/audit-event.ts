@@ -1,9 +1,14 @@
+import type { UserInfo } from '../../api/user-info.ts';
 import { rfc3339Micro } from '../../lib/clock.ts';
 import type { ApiRequest } from '../request.ts';
 
+/** Characters of a URL or a user agent that are kept: a client must not write pages of log with one request. */
+const MAX_URI = 2_048;
+const MAX_AGENT = 512;
+
 /**
  * One line of the audit log: `audit.k8s.io/v1 Event` at level Metadata. It names what was done by whom, never what was in a body,
- * so that no secret and no token can reach it.
+ * so that no secret and no token can reach it. Written by hand because every request pays for it.
  */
 export function auditLine(
   request: ApiRequest,
@@ -12,51 +17,79 @@ export function auditLine(
   now: number,
 ): string {
   const { exchange } = request;
-  const info = request.parsed ? request.info : undefined;
   const connected = request.authentication?.user;
-  const name = info?.name === '' ? (request.objectName ?? '') : (info?.name ?? '');
-  return `${JSON.stringify({
-    kind: 'Event',
-    apiVersion: 'audit.k8s.io/v1',
-    level: 'Metadata',
-    auditID: request.auditId,
-    stage,
-    requestURI: exchange.target.length > 2048 ? `${exchange.target.slice(0, 2048)}…` : exchange.target,
-    verb: info?.verb ?? exchange.method.toLowerCase(),
-    user: connected === undefined ? {} : userOf(connected),
-    ...(request.impersonated && request.user !== undefined ? { impersonatedUser: userOf(request.user) } : {}),
-    sourceIPs: [exchange.connection.remoteAddress],
-    userAgent: exchange.header('user-agent')?.slice(0, 512),
-    objectRef:
-      info?.resourceRequest === true
-        ? {
-            resource: info.resource,
-            namespace: info.namespace === '' ? undefined : info.namespace,
-            name: name === '' ? undefined : name,
-            uid: request.objectUid,
-            apiGroup: info.group === '' ? undefined : info.group,
-            apiVersion: info.version,
-            subresource: info.subresource === '' ? undefined : info.subresource,
-          }
-        : undefined,
-    responseStatus: {
-      metadata: {},
-      ...(request.failure === undefined
-        ? {}
-        : { status: 'Failure', message: request.failure.message, reason: request.failure.reason }),
-      code,
-    },
-    requestReceivedTimestamp: rfc3339Micro(request.receivedAt),
-    stageTimestamp: rfc3339Micro(now),
-    ...(request.annotations.size === 0 ? {} : { annotations: Object.fromEntries(request.annotations) }),
-  })}\n`;
+  const impersonated = request.impersonated && request.user !== undefined ? request.user : undefined;
+  const agent = exchange.header('user-agent');
+  return (
+    `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"${request.auditId}","stage":"${stage}"` +
+    `,"requestURI":${quoted(exchange.target, MAX_URI)}` +
+    `,"verb":${JSON.stringify(request.parsed ? request.info.verb : exchange.method.toLowerCase())}` +
+    `,"user":${connected === undefined ? '{}' : userJson(connected)}` +
+    (impersonated === undefined ? '' : `,"impersonatedUser":${userJson(impersonated)}`) +
+    `,"sourceIPs":[${JSON.stringify(exchange.connection.remoteAddress)}]` +
+    (agent === undefined ? '' : `,"userAgent":${quoted(agent, MAX_AGENT)}`) +
+    objectReference(request) +
+    responseStatus(request, code) +
+    `,"requestReceivedTimestamp":"${time(request.receivedAt)}","stageTimestamp":"${time(now)}"` +
+    (request.annotations.size === 0
+      ? ''
+      : `,"annotations":${JSON.stringify(Object.fromEntries(request.annotations))}`) +
+    '}\n'
+  );
 }
 
-function userOf(user: NonNullable<ApiRequest['user']>): Record<string, unknown> {
-  return {
-    username: user.username,
-    ...(user.uid === undefined ? {} : { uid: user.uid }),
-    groups: user.groups,
-    ...(user.extra === undefined ? {} : { extra: user.extra }),
+function quoted(text: string, max: number): string {
+  return JSON.stringify(text.length > max ? `${text.slice(0, max)}…` : text);
+}
+
+function objectReference(request: ApiRequest): string {
+  if (!request.parsed || !request.info.resourceRequest) return '';
+  const { resource, namespace, group, version, subresource } = request.info;
+  const name = request.info.name === '' ? (request.objectName ?? '') : request.info.name;
+  const reference = {
+    resource,
+    ...(namespace === '' ? {} : { namespace }),
+    ...(name === '' ? {} : { name }),
+    ...(request.objectUid === undefined ? {} : { uid: request.objectUid }),
+    ...(group === '' ? {} : { apiGroup: group }),
+    apiVersion: version,
+    ...(subresource === '' ? {} : { subresource }),
   };
+  return `,"objectRef":${JSON.stringify(reference)}`;
+}
+
+function responseStatus(request: ApiRequest, code: number): string {
+  if (request.failure === undefined) return `,"responseStatus":{"metadata":{},"code":${code}}`;
+  const { message, reason } = request.failure;
+  return `,"responseStatus":${JSON.stringify({ metadata: {}, status: 'Failure', message, reason, code })}`;
+}
+
+/** The same user makes many requests, and its object is the same for a whole connection. */
+const users = new WeakMap<UserInfo, string>();
+
+function userJson(user: UserInfo): string {
+  let json = users.get(user);
+  if (json === undefined) {
+    const { username, uid, groups, extra } = user;
+    json = JSON.stringify({
+      username,
+      ...(uid === undefined ? {} : { uid }),
+      groups,
+      ...(extra === undefined ? {} : { extra }),
+    });
+    users.set(user, json);
+  }
+  return json;
+}
+
+let lastMs = Number.NaN;
+let lastTime = '';
+
+/** Requests of one millisecond share its text. */
+function time(ms: number): string {
+  if (ms !== lastMs) {
+    lastMs = ms;
+    lastTime = rfc3339Micro(ms);
+  }
+  return lastTime;
 }

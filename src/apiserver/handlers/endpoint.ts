@@ -1,11 +1,12 @@
 import type { AdmissionChain } from '../../admission/chain.ts';
 import type { AdmissionAttributes } from '../../admission/plugin.ts';
+import type { KindBehaviour } from '../../api/kind-behaviour.ts';
 import type { KubeObject } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { storageKey } from '../../storage/keys.ts';
 import type { Store } from '../../storage/store.ts';
-import type { KindBehaviour, Machinery } from '../machinery.ts';
+import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
 import type { WatchCache, WatchCaches } from '../watch-cache/watch-cache.ts';
 import type { KindHooks } from './kind-hooks.ts';
@@ -17,6 +18,8 @@ export interface HandlerContext {
   readonly caches: WatchCaches;
   readonly admission: AdmissionChain;
   readonly clock: Clock;
+  /** Aborts when the server closes: watches and streams end with it. */
+  readonly closing: AbortSignal;
   readonly uuid: () => string;
   /** Random lower-case letters and digits, for `generateName`. */
   readonly randomSuffix: (length: number) => string;

@@ -1,9 +1,8 @@
 import type { KubeObject } from '../../api/object.ts';
-import type { DeleteOptions } from './delete-options.ts';
 
 /**
- * What the apiserver itself does when a kind is written, where that needs more than the object: the addresses of a Service, the grace
- * period of a Pod. Most kinds have none.
+ * What the apiserver itself does when a kind is written, where that needs more than the object: the addresses of a Service, the
+ * phase of a Namespace. Most kinds have none.
  */
 export interface KindHooks {
   /**
@@ -13,8 +12,6 @@ export interface KindHooks {
   reserve?(object: KubeObject, old: KubeObject | undefined, dryRun: boolean): Promise<(stored: boolean) => void>;
   /** After an object is gone from storage. */
   released?(object: KubeObject): void;
-  /** Seconds of grace before the object goes away; undefined: the kind has no graceful deletion. */
-  gracePeriod?(object: KubeObject, options: DeleteOptions): number;
   /** False while something other than `metadata.finalizers` keeps the object: a namespace's `spec.finalizers`. */
   mayRemove?(object: KubeObject): boolean;
   /** Changes the object as its deletion begins: a namespace's phase. */

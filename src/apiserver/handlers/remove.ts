@@ -94,9 +94,9 @@ export function deletionStep(
   options: DeleteOptions,
   now: number,
 ): { readonly changed: boolean; readonly remove: boolean } {
-  const { hooks } = endpoint;
+  const { hooks, behaviour } = endpoint;
   const { metadata } = object;
-  const graceful = hooks.gracePeriod !== undefined;
+  const graceful = behaviour.gracefulDeletion !== undefined;
   if (metadata.deletionTimestamp !== undefined && graceful && metadata.deletionGracePeriodSeconds !== undefined) {
     const before = metadata.deletionGracePeriodSeconds;
     const asked = options.gracePeriodSeconds;
@@ -109,7 +109,10 @@ export function deletionStep(
     return { changed: true, remove: asked === 0 && !isKept(endpoint, object) };
   }
   const finalizersChanged = setPropagationFinalizers(endpoint, object, options);
-  const grace = metadata.deletionTimestamp === undefined ? (hooks.gracePeriod?.(object, options) ?? 0) : 0;
+  const grace =
+    metadata.deletionTimestamp === undefined
+      ? (behaviour.gracefulDeletion?.(object, options.gracePeriodSeconds) ?? 0)
+      : 0;
   if (grace === 0 && !isKept(endpoint, object)) return { changed: finalizersChanged, remove: true };
   if (metadata.deletionTimestamp !== undefined) return { changed: finalizersChanged, remove: false };
   metadata.deletionTimestamp = rfc3339(now + grace * 1000);

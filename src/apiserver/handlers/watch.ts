@@ -1,13 +1,16 @@
 import type { KubeObject } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
-import { CausewayError } from '../../lib/errors.ts';
+import { CausewayError, isCode } from '../../lib/errors.ts';
 import { negotiate, type Representation } from '../content/accept.ts';
 import { includeObject, objectTable, partialMetadata } from '../content/represent.ts';
 import { limits } from '../limits.ts';
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
 import { queryBoolean } from '../request-info.ts';
-import type { CacheEventType, FrameFormat } from '../watch-cache/watch-cache.ts';
+import { lifeOf } from '../request-life.ts';
+import { statusOf } from '../status.ts';
+import type { BodyWriter } from '../transport/exchange.ts';
+import type { CacheEventType, FrameFormat, WatchStream } from '../watch-cache/watch-cache.ts';
 import type { Endpoint, HandlerContext } from './endpoint.ts';
 import { selectionOf } from './selection.ts';
 
@@ -60,21 +63,16 @@ export function timeoutSeconds(query: URLSearchParams): number {
   return Number(text) === 0 ? MIN_WATCH_SECONDS * (1 + Math.random()) : Number(text);
 }
 
-/** setTimeout takes no more. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /** GET `?watch=1`: every change from a revision on, as it happens, until the client goes, the time is up or the credential expires. */
 export async function watchObjects(context: HandlerContext, endpoint: Endpoint, request: ApiRequest): Promise<void> {
   const { exchange, info } = request;
   const representation = negotiate(exchange.header('accept'), info.query, exchange.header('user-agent'), true);
+  const format = frameFormat(context.machinery, endpoint.resource, representation, includeObject(info.query));
   const sendInitialEvents = info.query.get('sendInitialEvents');
-  const ends = new AbortController();
-  const signal = AbortSignal.any([request.signal, ends.signal]);
-  const seconds = timeoutSeconds(info.query);
-  const expiry = request.authentication?.expiresAt;
-  const untilExpiry = expiry === undefined ? Number.POSITIVE_INFINITY : expiry - context.clock.now();
-  const timer = setTimeout(() => ends.abort(), Math.max(0, Math.min(seconds * 1000, untilExpiry, MAX_TIMER_MS)));
-  timer.unref();
+  const life = lifeOf(context, request, timeoutSeconds(info.query) * 1000);
+  const contentType =
+    representation.media === 'protobuf' ? 'application/vnd.kubernetes.protobuf;stream=watch' : 'application/json';
+  const begin = () => exchange.stream(200, { 'content-type': contentType, 'cache-control': 'no-cache, private' });
   try {
     const stream = await endpoint.cache.watch({
       ...selectionOf(request, context.machinery, endpoint.resource),
@@ -82,25 +80,37 @@ export async function watchObjects(context: HandlerContext, endpoint: Endpoint, 
       resourceVersionMatch: info.query.get('resourceVersionMatch') ?? undefined,
       ...(sendInitialEvents === null ? {} : { sendInitialEvents: queryBoolean(info.query, 'sendInitialEvents') }),
       allowBookmarks: queryBoolean(info.query, 'allowWatchBookmarks'),
-      signal,
+      signal: life.signal,
     });
-    const format = frameFormat(context.machinery, endpoint.resource, representation, includeObject(info.query));
-    const contentType =
-      representation.media === 'protobuf' ? 'application/vnd.kubernetes.protobuf;stream=watch' : 'application/json';
-    const writer = exchange.stream(200, { 'content-type': contentType, 'cache-control': 'no-cache, private' });
-    for await (const batch of stream) {
-      let writable = true;
-      for (const event of batch) writable = writer.write(event.frame(format));
-      if (writer.backlog > limits.maxWatchBacklogBytes) {
-        // Every frame is shared with the other watchers, but the queue is this client's own: one that never reads must not hold it.
-        writer.abort();
-        return;
-      }
-      if (!writable) await writer.drained();
-    }
-    if (!request.signal.aborted) writer.end();
+    await sendEvents(stream, format, begin(), request);
+  } catch (error) {
+    if (!isCode(error, 'Expired') && !isCode(error, 'Timeout')) throw error;
+    // A client that watches from a revision that is gone hears of it as the first and last event, as in Kubernetes.
+    const writer = begin();
+    writer.write(
+      encodeFrame(context.machinery, representation.media, 'ERROR', statusOf(error) as unknown as KubeObject),
+    );
+    writer.end();
   } finally {
-    clearTimeout(timer);
-    ends.abort();
+    life.end();
   }
+}
+
+async function sendEvents(
+  stream: WatchStream,
+  format: FrameFormat | undefined,
+  writer: BodyWriter,
+  request: ApiRequest,
+): Promise<void> {
+  for await (const batch of stream) {
+    let writable = true;
+    for (const event of batch) writable = writer.write(event.frame(format));
+    if (writer.backlog > limits.maxWatchBacklogBytes) {
+      // Every frame is shared with the other watchers, but the queue is this client's own: one that never reads must not hold it.
+      writer.abort();
+      return;
+    }
+    if (!writable) await writer.drained();
+  }
+  if (!request.signal.aborted) writer.end();
 }

@@ -108,6 +108,7 @@ async function createOnce(
   dryRun: boolean,
 ): Promise<Written | undefined> {
   const { resource, behaviour, hooks } = endpoint;
+  behaviour.applyDefaults(object);
   const attributes = admissionAttributes(request, resource, {
     operation: 'CREATE',
     namespace: resource.namespaced ? namespace : resource.plural === 'namespaces' ? (object.metadata.name ?? '') : '',
@@ -118,6 +119,7 @@ async function createOnce(
     subresource: '',
   });
   await context.admission.admit(attributes);
+  // What admission added has defaults of its own.
   behaviour.applyDefaults(object);
   behaviour.prepareForCreate(object);
   const settle = await hooks.reserve?.(object, undefined, dryRun);
@@ -203,6 +205,7 @@ async function updateOnce(
   const conditional = checkVersion(endpoint, update, object, old);
   keepSystemFields(object, old);
 
+  behaviour.applyDefaults(object);
   const attributes = admissionAttributes(request, resource, {
     operation: 'UPDATE',
     namespace: resource.plural === 'namespaces' && resource.group === '' ? update.name : update.namespace,
@@ -212,8 +215,10 @@ async function updateOnce(
     dryRun: update.dryRun,
   });
   await context.admission.admit(attributes);
+  // What admission added has defaults of its own.
   behaviour.applyDefaults(object);
   behaviour.prepareForUpdate(object, old, update.subresource);
+  metadata.resourceVersion = old.metadata.resourceVersion as string;
   const settle = await hooks.reserve?.(object, old, update.dryRun);
   let stored = false;
   try {
@@ -226,7 +231,6 @@ async function updateOnce(
       stored = written !== undefined;
       return { written, conditional };
     }
-    object.metadata.resourceVersion = old.metadata.resourceVersion as string;
     // An update that changes nothing is not a write: no revision, no event, no work for watchers.
     if (semanticEqual(object, old))
       return { written: { bytes: current.bytes, object: () => old, created: false }, conditional };

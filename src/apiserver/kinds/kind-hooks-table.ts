@@ -1,7 +1,6 @@
 import type { ResourceDefinition } from '../../api/scheme.ts';
 import type { KindHooks } from '../handlers/kind-hooks.ts';
 import { namespaceHooks } from './namespace-hooks.ts';
-import { podHooks } from './pod-hooks.ts';
 
 const none: KindHooks = {};
 const returnsObject: KindHooks = { returnDeletedObject: true };
@@ -11,7 +10,7 @@ const orphans: KindHooks = { defaultPropagation: 'Orphan' };
 /** One row for each kind for which the apiserver does more than store it. */
 export function kindHooks(services: KindHooks): (resource: ResourceDefinition) => KindHooks {
   const table = new Map<string, KindHooks>([
-    ['/pods', podHooks],
+    ['/pods', returnsObject],
     ['/namespaces', namespaceHooks],
     ['/services', services],
     ['/serviceaccounts', returnsObject],

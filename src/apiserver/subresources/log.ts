@@ -3,6 +3,7 @@ import type { HandlerContext } from '../handlers/endpoint.ts';
 import { type KubeletClient, kubeletError, readError } from '../kubelet-client.ts';
 import type { ApiRequest } from '../request.ts';
 import { queryBoolean } from '../request-info.ts';
+import { lifeOf } from '../request-life.ts';
 import type { ResourceHandler } from '../router.ts';
 import { containerOf, findPod, nodeNameOf, nodeOf } from './pod-target.ts';
 
@@ -93,14 +94,8 @@ export function logHandler(context: HandlerContext, kubelets: KubeletClient): Re
     const node = await nodeOf(context, pod);
     const parts = ['containerLogs', info.namespace, info.name, container].map(encodeURIComponent);
     const target = `/${parts.join('/')}${query.size === 0 ? '' : `?${query}`}`;
-    const ends = new AbortController();
-    const expiry = request.authentication?.expiresAt;
-    const timer =
-      expiry === undefined
-        ? undefined
-        : setTimeout(() => ends.abort(), Math.max(0, Math.min(expiry - context.clock.now(), 2 ** 31 - 1)));
+    const { signal, end } = lifeOf(context, request);
     try {
-      const signal = AbortSignal.any([request.signal, ends.signal]);
       const response = await fetched(kubelets.request(node, { method: 'GET', target, headers: {} }, signal), target);
       if (response.statusCode !== 200) {
         const text = await readError(response);
@@ -109,7 +104,7 @@ export function logHandler(context: HandlerContext, kubelets: KubeletClient): Re
       }
       await stream(request, response, signal);
     } finally {
-      clearTimeout(timer);
+      end();
     }
   };
 }

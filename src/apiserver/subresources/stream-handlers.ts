@@ -4,6 +4,7 @@ import { admissionAttributes, type Endpoint, type HandlerContext } from '../hand
 import type { KubeletClient, KubeletUpgrade } from '../kubelet-client.ts';
 import type { ApiRequest } from '../request.ts';
 import { queryBoolean } from '../request-info.ts';
+import { lifeOf } from '../request-life.ts';
 import type { ResourceHandler } from '../router.ts';
 import { containerOf, findPod, nodeOf } from './pod-target.ts';
 import { relay } from './relay.ts';
@@ -88,9 +89,6 @@ export interface StreamDependencies {
   readonly kubelets: KubeletClient;
 }
 
-/** setTimeout takes no more. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /**
  * exec, attach or portforward of a pod: admission, then the pod's node, then the bytes of the upgraded connection as they are. Authorisation
  * came before, as `create`.
@@ -156,15 +154,10 @@ async function passThrough(context: HandlerContext, request: ApiRequest, upgrade
   client.write(upgradeResponseHead(upgrade.protocol, upgraded.headers, request.auditId));
   if (head.length > 0) kubelet.write(head);
   if (upgraded.head.length > 0) client.write(upgraded.head);
-  const ends = new AbortController();
-  const expiry = request.authentication?.expiresAt;
-  const timer =
-    expiry === undefined
-      ? undefined
-      : setTimeout(() => ends.abort(), Math.max(0, Math.min(expiry - context.clock.now(), MAX_TIMER_MS)));
+  const life = lifeOf(context, request);
   try {
-    await relay(client, kubelet, ends.signal);
+    await relay(client, kubelet, life.signal);
   } finally {
-    clearTimeout(timer);
+    life.end();
   }
 }

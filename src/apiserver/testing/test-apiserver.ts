@@ -5,8 +5,7 @@ import { connect as connectTls } from 'node:tls';
 import { AdmissionChain } from '../../admission/chain.ts';
 import type { AdmissionPlugin } from '../../admission/plugin.ts';
 import { createCodec } from '../../api/codec/codec.ts';
-import { validateMetadata, validateMetadataUpdate } from '../../api/metadata.ts';
-import { dns1123Subdomain } from '../../api/names.ts';
+import { behaviourOf } from '../../api/kind-behaviour.ts';
 import { createOpenApi } from '../../api/openapi/openapi.ts';
 import { loadScheme } from '../../api/resources/load-scheme.ts';
 import { mergeSchema } from '../../api/schema/merge-schema.ts';
@@ -61,16 +60,6 @@ export interface TestOptions {
   readonly tokenFile?: string;
   readonly change?: (dependencies: ApiserverDependencies) => ApiserverDependencies;
 }
-
-/** Metadata rules only: what a kind's own file would add is tested with that kind. */
-const plainKind = {
-  applyDefaults: () => undefined,
-  prepareForCreate: () => undefined,
-  prepareForUpdate: () => undefined,
-  warnings: () => [],
-  allowCreateOnUpdate: false,
-  allowUnconditionalUpdate: true,
-};
 
 function listLog(lines: string[]): Log {
   const add = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
@@ -132,16 +121,7 @@ export async function startTestApiserver(options: TestOptions = {}): Promise<Tes
       codec: createCodec(schema),
       merge: mergeSchema(schema),
       clock: systemClock,
-      kind: (resource) => ({
-        ...plainKind,
-        validateCreate: (object) =>
-          validateMetadata(object.metadata, resource.namespaced, (name) => dns1123Subdomain(name)),
-        validateUpdate: (object, old) => validateMetadataUpdate(object.metadata, old.metadata),
-        selectableFields: ({ metadata }) => ({
-          'metadata.name': metadata.name ?? '',
-          ...(resource.namespaced ? { 'metadata.namespace': metadata.namespace ?? '' } : {}),
-        }),
-      }),
+      kind: behaviourOf,
     }),
     documents: createOpenApi(schema, scheme, 'v1.36.0'),
     store,

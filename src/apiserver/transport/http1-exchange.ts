@@ -70,9 +70,10 @@ export class Http1Exchange implements Exchange {
   }
 
   #start(status: number, headers: ResponseHeaders): boolean {
-    this.status = status;
     const response = this.#response;
-    if (response.headersSent || response.destroyed) return false;
+    if (response.headersSent) return false;
+    this.status = status;
+    if (response.destroyed) return false;
     // A body that was not read must not be taken for the next request; and no request follows one that asked to upgrade.
     const ends = this.upgrade !== undefined || !(this.#request.complete || this.#bodiless());
     const all = { ...headers, ...this.extraHeaders, ...(ends ? { connection: 'close' } : {}) };

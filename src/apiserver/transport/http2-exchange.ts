@@ -61,9 +61,10 @@ export class Http2Exchange implements Exchange {
   }
 
   #start(status: number, headers: ResponseHeaders, endStream: boolean): boolean {
-    this.status = status;
     const stream = this.#stream;
-    if (stream.destroyed || stream.closed || stream.headersSent) return false;
+    if (stream.headersSent) return false;
+    this.status = status;
+    if (stream.destroyed || stream.closed) return false;
     const all = { ':status': status, ...headers, ...this.extraHeaders } as unknown as OutgoingHttpHeaders;
     stream.respond(all, { endStream });
     return true;
