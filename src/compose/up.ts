@@ -92,6 +92,8 @@ async function startAll(
     nodePodCidr: network.podCidr,
     bridgeName: network.bridge,
     hidden: [directory.root],
+    podsDirectory: directory.podsDirectory,
+    nodeAddresses: [localAddress(options.bindAddress)],
     log: log.child('runtime'),
     clock,
   });
@@ -121,7 +123,7 @@ async function startAll(
   knownRuntime = runtime;
   stops.push(() => runtime.close());
   const { pki, ca, paths } = controlPlane;
-  const local = isUnspecified(options.bindAddress) ? '127.0.0.1' : options.bindAddress;
+  const local = localAddress(options.bindAddress);
   const server = `https://${local.includes(':') ? `[${local}]` : local}:${controlPlane.port}`;
   const shared = { server, serverName: local, pki, ca, observer: paths, clock, log };
   const [scheduler, controllerManager] = await Promise.all([startScheduler(shared), startControllerManager(shared)]);
@@ -220,8 +222,10 @@ function checkPort(port: number, host: string): Promise<void> {
   });
 }
 
-function isUnspecified(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
+/** Where this machine itself finds the apiserver. */
+function localAddress(bindAddress: string): string {
+  if (bindAddress === '0.0.0.0') return '127.0.0.1';
+  return bindAddress === '::' ? '::1' : bindAddress;
 }
 
 /** The host's name as a Node may be called: an RFC 1123 subdomain. */

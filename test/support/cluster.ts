@@ -1,0 +1,165 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(fileURLToPath(new URL('.', import.meta.url)), '..', '..');
+const MAIN = join(root, 'src/cli/main.ts');
+const TOOLS = join(root, '.tools/bin');
+const READY_TIMEOUT_MS = 60_000;
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly stdin?: string | Buffer;
+  readonly timeoutMs?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+export type KubectlVersion = '1.35' | '1.20';
+
+/** The program of a kubectl version; the tests fail, and do not skip, when it is missing. */
+export function kubectlPath(version: KubectlVersion): string {
+  const path = join(TOOLS, version === '1.35' ? 'kubectl' : 'kubectl-1.20');
+  if (!existsSync(path)) throw new Error(`${path} is missing: run the tests with npm test, which installs it`);
+  return path;
+}
+
+/** Runs a program to its end, or until the time is over. */
+export function run(program: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      env: { ...process.env, ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 30_000);
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout.on('data', (c: Buffer) => out.push(c));
+    child.stderr.on('data', (c: Buffer) => err.push(c));
+    child.stdin.on('error', () => undefined);
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });
+    });
+    child.stdin.end(options.stdin ?? '');
+  });
+}
+
+export interface TestCluster {
+  readonly dataDirectory: string;
+  readonly kubeconfig: string;
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** Everything that `causeway up` printed so far. */
+  output(): string;
+  /** kubectl with the admin's credentials. */
+  kubectl(
+    args: readonly string[],
+    options?: CommandOptions & { readonly version?: KubectlVersion },
+  ): Promise<CommandResult>;
+  /** The same; fails unless kubectl succeeds, and answers what it printed. */
+  ok(args: readonly string[], options?: CommandOptions & { readonly version?: KubectlVersion }): Promise<string>;
+  /** A kubectl that goes on: the caller ends it. */
+  spawn(args: readonly string[], version?: KubectlVersion): ChildProcess;
+  /** Asks `check` until it answers something, and fails with `what` when it never does. */
+  until<T>(what: string, check: () => Promise<T | undefined | false>, timeoutMs?: number): Promise<T>;
+  /** SIGTERM; answers the exit code. The data stays. */
+  terminate(): Promise<number | null>;
+  /** SIGTERM if it still runs, then removes the data. */
+  stop(): Promise<void>;
+}
+
+export interface ClusterOptions {
+  /** More flags of `causeway up`. */
+  readonly flags?: readonly string[];
+  /** An existing data directory to go on with. */
+  readonly dataDirectory?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What runs: default this checkout's own command. */
+  readonly command?: readonly [program: string, ...args: string[]];
+}
+
+/** Starts `causeway up` on a free port with a temporary data directory, and waits until it says that it is ready. */
+export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
+  const dataDirectory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'causeway-test-')));
+  const [program, ...before] = options.command ?? [process.execPath, MAIN];
+  const flags = ['up', '--data-dir', dataDirectory, '--secure-port', '0', ...(options.flags ?? [])];
+  const child = spawn(program, [...before, ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PATH: `${TOOLS}:${process.env['PATH'] ?? ''}`, ...options.env },
+  });
+  let text = '';
+  const ready = Promise.withResolvers<void>();
+  const exited = new Promise<number | null>((resolve) => {
+    child.once('exit', (code) => {
+      resolve(code);
+      ready.reject(new Error(`causeway up ended with ${code}:\n${text}`));
+    });
+  });
+  const timer = setTimeout(() => ready.reject(new Error(`causeway up is not ready:\n${text}`)), READY_TIMEOUT_MS);
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      if (/^ready after /m.test(text)) ready.resolve();
+    });
+  }
+  try {
+    await ready.promise;
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  const kubeconfig = join(dataDirectory, 'admin.kubeconfig');
+  const terminate = async (): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    return exited;
+  };
+  const environment = { KUBECONFIG: kubeconfig, HOME: dataDirectory };
+  const kubectl: TestCluster['kubectl'] = (args, { version = '1.35', ...rest } = {}) =>
+    run(kubectlPath(version), args, { ...rest, env: { ...environment, ...rest.env } });
+  return {
+    dataDirectory,
+    kubeconfig,
+    url: /^control plane: (\S+)/m.exec(text)?.[1] ?? '',
+    process: child,
+    output: () => text,
+    kubectl,
+    ok: async (args, rest) => {
+      const result = await kubectl(args, rest);
+      if (result.code !== 0) {
+        throw new Error(
+          `kubectl ${args.join(' ')} ended with ${result.code}:\n${result.stdout}${result.stderr}\n${text}`,
+        );
+      }
+      return result.stdout;
+    },
+    spawn: (args, version = '1.35') =>
+      spawn(kubectlPath(version), args, { env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'pipe'] }),
+    until: async (what, check, timeoutMs = 20_000) => {
+      const end = Date.now() + timeoutMs;
+      for (;;) {
+        const found = await check();
+        if (found !== undefined && found !== false) return found;
+        if (Date.now() > end) throw new Error(`waited ${timeoutMs / 1000} s in vain for ${what}\n${text}`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+    terminate,
+    stop: async () => {
+      await terminate();
+      await rm(dataDirectory, { recursive: true, force: true });
+    },
+  };
+}
