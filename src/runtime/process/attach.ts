@@ -18,7 +18,7 @@ export function attachToContainer(container: Container, options: AttachOptions, 
   signal.throwIfAborted();
   const stdout = options.stdout ? output.tap('stdout') : undefined;
   const stderr = options.stderr && !config.tty ? output.tap('stderr') : undefined;
-  const stdin: Writable | undefined = options.stdin && config.stdin ? container.openStdin() : undefined;
+  const stdin: Writable | undefined = options.stdin && config.stdin ? container.input.writable() : undefined;
   for (const stream of [stdout, stderr, stdin]) stream?.on('error', () => undefined);
   container.attached += 1;
   let open = true;

@@ -1,44 +1,23 @@
-import { spawn } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, closeSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CausewayError } from '../../lib/errors.ts';
 import type { ContainerStats, ContainerStatus } from '../runtime.ts';
 import type { Cgroup } from './cgroups.ts';
+import { ContainerInput } from './container-input.ts';
+import { Launch, spawnShim } from './container-launch.ts';
 import { ContainerLog } from './container-log.ts';
 import { ContainerOutput } from './container-output.ts';
-import {
-  bwrapArguments,
-  containerEnvironment,
-  type EntryContext,
-  hasOwnPidNamespace,
-  isFiltered,
-  sharesPidNamespace,
-  startCommand,
-} from './entry.ts';
-import { openBoth, readFifo, tell, writeFifo } from './fifo.ts';
-import { KILL_DEADLINE_MS, START_DEADLINE_MS } from './limits.ts';
-import { type MountExpectation, mountProblem, readMountTable } from './mount-table.ts';
-import { identify, isAlive, killTree, type ProcessIdentity, processTree, signalProcess } from './process-identity.ts';
+import { bwrapArguments, containerEnvironment, type EntryContext, hasOwnPidNamespace, isFiltered } from './entry.ts';
+import { openBoth, readFifo, tell } from './fifo.ts';
+import { KILL_DEADLINE_MS } from './limits.ts';
+import type { MountExpectation } from './mount-table.ts';
+import { isAlive, killTree, signalProcess } from './process-identity.ts';
 import { type ContainerRecord, containerDirectory, removeTree, writeRecord } from './records.ts';
-import { TOOL_ENVIRONMENT } from './run-tool.ts';
 import type { RuntimeContext } from './runtime-context.ts';
 import type { Sandbox } from './sandbox.ts';
-import { environmentScript, SHIM } from './scripts.ts';
-import { withSealedStdio } from './sealed-stdio.ts';
+import { environmentScript } from './scripts.ts';
 import { signalNamed } from './signals.ts';
 
 const FIFOS = ['stdin', 'stdout', 'stderr', 'status', 'ack', 'start', 'info', 'go', 'resize', 'closestdin'];
@@ -66,12 +45,13 @@ export class Container {
   execs = 0;
   attached = 0;
   starting = false;
-  #stdin: Socket | undefined;
+  readonly input: ContainerInput;
 
   constructor(context: RuntimeContext, sandbox: Sandbox, record: ContainerRecord) {
     this.#context = context;
     this.sandbox = sandbox;
     this.#record = record;
+    this.input = new ContainerInput(this.directory, record.config.stdinOnce);
     if (record.exitCode !== undefined) this.#exited.resolve({ exitCode: record.exitCode });
   }
 
@@ -178,10 +158,11 @@ export class Container {
     writeFileSync(at('args'), `${bwrapArguments(this.entry, view.bwrapArguments).join('\0')}\0`, { mode: 0o600 });
     const handshake = ['info', 'go', 'start'].map((name) => openBoth(at(name)));
     try {
-      const shim = this.#spawnShim();
+      const shim = spawnShim(this.entry, this.#context.stateDirectory);
       this.#save({ shim });
       this.#openOutput();
-      const problem = await this.#handshake(shim, view.expectation);
+      const launch = new Launch(this.entry, shim);
+      const problem = await launch.complete(view.expectation, (init) => this.#save({ init }));
       if (problem !== undefined) {
         killTree(shim);
         await this.#failed(problem);
@@ -195,121 +176,12 @@ export class Container {
     }
   }
 
-  #spawnShim(): ProcessIdentity {
-    const { host } = this.#context;
-    const { config } = this.#record;
-    const pipes = ['stdout', 'stderr', 'status', 'ack'].map((name) => openBoth(join(this.directory, name)));
-    const errors = openSync(join(this.directory, 'launch.log'), 'w', 0o600);
-    try {
-      const command = ['-c', SHIM, 'shim', this.directory, config.stdin ? 'stdin' : '-', ...startCommand(this.entry)];
-      const child = withSealedStdio(['ignore', 'ignore', errors, ...pipes], (stdio) =>
-        spawn(host.tools.path('sh'), command, {
-          stdio,
-          detached: true,
-          cwd: '/',
-          env: { ...TOOL_ENVIRONMENT, CAUSEWAY_STATE: this.#context.stateDirectory },
-        }),
-      );
-      child.on('error', () => undefined);
-      child.unref();
-      const shim = child.pid === undefined ? undefined : identify(child.pid);
-      if (shim === undefined)
-        throw new CausewayError('InternalError', 'the container could not be started: no process');
-      return shim;
-    } finally {
-      for (const fd of [...pipes, errors]) closeSync(fd);
-    }
-  }
-
   #openOutput(): void {
     const log = new ContainerLog(this.#record.logPath, this.#context.clock);
     this.#output = new ContainerOutput(
       { stdout: join(this.directory, 'stdout'), stderr: join(this.directory, 'stderr') },
       log,
     );
-  }
-
-  /** From the shim's first step to the command's. The answer says what went wrong. */
-  async #handshake(shim: ProcessIdentity, expectation: MountExpectation): Promise<string | undefined> {
-    const over = new AbortController();
-    const deadline = AbortSignal.any([over.signal, AbortSignal.timeout(START_DEADLINE_MS)]);
-    const info = new LineReader(join(this.directory, 'info'));
-    const start = new LineReader(join(this.directory, 'start'));
-    try {
-      const gone = this.#goneBefore(shim, deadline);
-      const told = await Promise.race([info.match(/"child-pid": (\d+),?$/m), gone]);
-      if (told === undefined) return this.#launchError();
-      const init = this.#findInit(shim, Number(told[1]));
-      if (init === undefined) return this.#launchError();
-      this.#save({ init });
-      const problem = await this.#verify(init, expectation, deadline);
-      if (problem !== undefined) return this.#lastWords() ?? problem;
-      tell(join(this.directory, 'go'), 'g');
-      const answer = await Promise.race([start.match(/^(started|error \d+ .*)$/m), gone]);
-      if (answer === undefined) return this.#launchError();
-      return answer[1] === 'started' ? undefined : answer[1]?.replace(/^error \d+ /, '');
-    } finally {
-      over.abort();
-      info.close();
-      start.close();
-    }
-  }
-
-  async #goneBefore(shim: ProcessIdentity, deadline: AbortSignal): Promise<undefined> {
-    // The exit file is the shim's last word before it waits; a shim that was killed leaves none.
-    while (!deadline.aborted && isAlive(shim) && !existsSync(join(this.directory, 'exit'))) {
-      await delay(20, undefined, { ref: false });
-    }
-    // What it said before it went may be in the pipe still.
-    await delay(30);
-    return undefined;
-  }
-
-  /** The kernel numbers processes by namespace; bubblewrap names its child by its own. */
-  #findInit(shim: ProcessIdentity, told: number): ProcessIdentity | undefined {
-    if (!sharesPidNamespace(this.sandbox.record)) return identify(told);
-    const pid = processTree(shim.pid).find((candidate) => {
-      try {
-        const numbers = /^NSpid:\t(.*)$/m.exec(readFileSync(`/proc/${candidate}/status`, 'latin1'))?.[1]?.split('\t');
-        return numbers !== undefined && numbers.length > 1 && Number(numbers.at(-1)) === told;
-      } catch {
-        return false;
-      }
-    });
-    return pid === undefined ? undefined : identify(pid);
-  }
-
-  /** Nothing runs in the container before its mounts are seen to be what was asked for. */
-  async #verify(
-    init: ProcessIdentity,
-    expectation: MountExpectation,
-    deadline: AbortSignal,
-  ): Promise<string | undefined> {
-    let problem: string | undefined = 'it did not come up';
-    const until = Date.now() + 3_000;
-    while (!deadline.aborted && Date.now() < until && isAlive(init)) {
-      try {
-        problem = mountProblem(readMountTable(init.pid), expectation);
-      } catch {
-        problem = 'its mounts cannot be read';
-      }
-      if (problem === undefined) return undefined;
-      await delay(1);
-    }
-    return `the container was not started: ${problem}`;
-  }
-
-  #launchError(): string {
-    return `the container could not be started: ${this.#lastWords() ?? 'it took too long'}`;
-  }
-
-  #lastWords(): string | undefined {
-    try {
-      const line = readFileSync(join(this.directory, 'launch.log'), 'utf8').trim().split('\n').at(-1);
-      return line === undefined || line === '' ? undefined : line.replace(/^bwrap: /, '');
-    } catch {
-      return undefined;
-    }
   }
 
   /** As with containerd, a command that cannot be started makes an exited container, and the caller gets the reason. */
@@ -391,7 +263,7 @@ export class Container {
       startedAt: this.#record.startedAt ?? (end.reason === 'StartError' ? undefined : this.#record.createdAt),
     });
     this.#status?.destroy();
-    this.#stdin?.destroy();
+    this.input.close();
     this.#exited.resolve({ exitCode: end.exitCode });
   }
 
@@ -461,40 +333,6 @@ export class Container {
     tell(join(this.directory, 'resize'), `${columns} ${rows}\n`);
   }
 
-  /** A client's way to the container's standard input. With `stdinOnce` the first to end it ends it for good. */
-  openStdin(): Writable {
-    const ended = (): void => {
-      if (!this.#record.config.stdinOnce) return;
-      this.#stdin?.end();
-      tell(join(this.directory, 'closestdin'), 'x\n');
-    };
-    const input = (): Socket | undefined => {
-      if (this.#stdin !== undefined) return this.#stdin;
-      try {
-        this.#stdin = writeFifo(join(this.directory, 'stdin'));
-        this.#stdin.on('error', () => undefined);
-      } catch {
-        // Nobody reads any more.
-      }
-      return this.#stdin;
-    };
-    return new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        const to = input();
-        if (to === undefined || !to.writable) done(new Error('the standard input of the container is closed'));
-        else to.write(chunk, done);
-      },
-      final: (done) => {
-        ended();
-        done();
-      },
-      destroy: (error, done) => {
-        ended();
-        done(error);
-      },
-    });
-  }
-
   async remove(): Promise<void> {
     await this.stop(0);
     this.close();
@@ -505,33 +343,8 @@ export class Container {
   /** Stops watching; the container goes on. */
   close(): void {
     this.#closed = true;
-    this.#stdin?.destroy();
+    this.input.close();
     this.#status?.destroy();
     this.#output?.close();
-  }
-}
-
-/** Collects what comes through a FIFO until it matches. */
-class LineReader {
-  readonly #source: Socket;
-  #text = '';
-
-  constructor(path: string) {
-    this.#source = readFifo(path);
-    this.#source.on('error', () => undefined);
-  }
-
-  match(pattern: RegExp): Promise<RegExpExecArray> {
-    return new Promise((resolve) => {
-      this.#source.on('data', (chunk: Buffer) => {
-        this.#text = (this.#text + chunk.toString('utf8')).slice(-8192);
-        const found = pattern.exec(this.#text);
-        if (found !== null) resolve(found);
-      });
-    });
-  }
-
-  close(): void {
-    this.#source.destroy();
   }
 }

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../lib/clock.ts';
 import { CausewayError } from '../../lib/errors.ts';
@@ -22,19 +22,16 @@ import type {
 import { AddressPool, parseNetwork } from './addresses.ts';
 import { attachToContainer } from './attach.ts';
 import { Container } from './container.ts';
-import { hasOwnNetwork, programDirectories, sharesPidNamespace } from './entry.ts';
+import { checkCommand, containerUser, containerView } from './container-plan.ts';
 import { EventQueue } from './event-queue.ts';
 import { execInContainer } from './exec.ts';
 import { FifoPool } from './fifo.ts';
 import { canonical, masksFor } from './hidden-paths.ts';
 import { type Host, inspectHost } from './host.ts';
-import { ARGUMENT_BYTES, MOUNTS_PER_CONTAINER } from './limits.ts';
-import { isWithin, readMountTable } from './mount-table.ts';
 import { PodNetwork } from './network.ts';
 import { PodDialers } from './pod-dialer.ts';
 import {
   type ContainerRecord,
-  type ContainerUser,
   containerDirectory,
   listDirectories,
   readRecord,
@@ -45,10 +42,6 @@ import type { RuntimeContext } from './runtime-context.ts';
 import { Sandbox } from './sandbox.ts';
 import { sweepLeftovers } from './sweep.ts';
 import { unsupportedFields } from './unsupported.ts';
-import { buildView, type View, type ViewMount } from './view.ts';
-
-/** The user of a pod that names none: `nobody`. */
-const NOBODY = 65534;
 
 export interface ProcessRuntimeOptions {
   /** The runtime's own directory, on a file system that outlives a crash. Made if missing, 0700, hidden from pods. */
@@ -278,7 +271,7 @@ class ProcessRuntime implements Runtime {
       id,
       sandboxId,
       config,
-      user: this.#user(sandbox.record.config, config),
+      user: containerUser(this.#context, sandbox.record.config, config),
       createdAt: this.#context.clock.now(),
       startedAt: undefined,
       finishedAt: undefined,
@@ -293,83 +286,12 @@ class ProcessRuntime implements Runtime {
     this.#containers.set(id, container);
     try {
       container.prepare();
-      this.#view(container);
+      containerView(this.#context, this.#masks, container);
     } catch (error) {
       await this.removeContainer(id);
       throw error;
     }
     return id;
-  }
-
-  #user(sandbox: PodSandboxConfig, { name, security }: ContainerConfig): ContainerUser {
-    if (!this.#host.root) return { uid: this.#host.uid, gid: this.#host.gid, groups: [] };
-    const uid = security.runAsUser ?? (security.privileged ? 0 : NOBODY);
-    if (security.runAsNonRoot && uid === 0)
-      throw new CausewayError('Invalid', `container "${name}" has runAsNonRoot and would run as root`);
-    const gid = security.runAsGroup ?? (uid === 0 ? 0 : NOBODY);
-    const groups = new Set([
-      ...sandbox.supplementalGroups,
-      ...(sandbox.fsGroup === undefined ? [] : [sandbox.fsGroup]),
-    ]);
-    return { uid, gid, groups: [...groups] };
-  }
-
-  #view(container: Container): View {
-    const { record, sandbox, directory } = container;
-    const { config } = record;
-    const sandboxFile = (name: string): string => join(sandbox.directory, name);
-    const pid = sandbox.record.holder?.pid;
-    const scratch = new Map([['/tmp', join(directory, 'tmp')]]);
-    if (statSync('/var/tmp', { throwIfNoEntry: false })?.isDirectory() === true)
-      scratch.set('/var/tmp', join(directory, 'vartmp'));
-    return buildView({
-      table: readMountTable(pid ?? 'self'),
-      mounts: this.#mounts(sandbox.record.config, config),
-      masks: this.#masks,
-      hidden: this.#context.hidden,
-      exposed: [dirname(realpathSync(process.execPath))],
-      files: new Map(
-        ['hosts', 'hostname', 'resolv.conf']
-          .map((name) => [`/etc/${name}`, sandboxFile(name)] as const)
-          .filter(([path]) => !config.mounts.some((mount) => mount.containerPath === path)),
-      ),
-      scratch: new Map([...scratch].filter(([path]) => !config.mounts.some((mount) => mount.containerPath === path))),
-      readOnlyRoot: config.security.readOnlyRootFilesystem,
-      privileged: config.security.privileged,
-      workingDir: config.workingDir || '/',
-      proc: this.#proc(sandbox.record),
-      sys: hasOwnNetwork(this.#host, sandbox.record) ? sandboxFile('sys') : '/sys',
-      shm: sandbox.record.config.hostIPC && existsSync('/dev/shm') ? '/dev/shm' : sandboxFile('shm'),
-      cgroups: this.#host.cgroups?.open(record.id).view ?? new Map(),
-      mqueue: this.#host.mqueue,
-      programs: programDirectories(this.#host),
-    });
-  }
-
-  #proc(sandbox: SandboxRecord): string | undefined {
-    if (sandbox.config.hostPID) return '/proc';
-    return sharesPidNamespace(sandbox)
-      ? join(sandboxDirectory(this.#context.stateDirectory, sandbox.id), 'proc')
-      : undefined;
-  }
-
-  /** A pod's mounts by their real sources. A source in a hidden place must be one of the pod's own volumes. */
-  #mounts(sandbox: PodSandboxConfig, config: ContainerConfig): ViewMount[] {
-    if (config.mounts.length > MOUNTS_PER_CONTAINER)
-      throw new CausewayError('Invalid', `container "${config.name}" has more than ${MOUNTS_PER_CONTAINER} mounts`);
-    const own =
-      this.#context.podsDirectory === undefined ? [] : canonical([join(this.#context.podsDirectory, sandbox.podUid)]);
-    return config.mounts.map(({ containerPath, hostPath, readOnly }) => {
-      if (!isAbsolute(containerPath) || containerPath.includes('\0'))
-        throw new CausewayError('Invalid', `mount path ${JSON.stringify(containerPath)} must be absolute`);
-      const [source] = canonical([hostPath]);
-      if (source === undefined)
-        throw new CausewayError('Invalid', `the source of mount path ${containerPath} does not exist on the host`);
-      const secret = this.#context.hidden.some((hidden) => isWithin(source, hidden));
-      if (secret && !own.some((directory) => isWithin(source, directory)))
-        throw new CausewayError('Invalid', `the source of mount path ${containerPath} is not for pods`);
-      return { source, containerPath, readOnly };
-    });
   }
 
   async startContainer(containerId: string): Promise<void> {
@@ -379,7 +301,7 @@ class ProcessRuntime implements Runtime {
       throw new CausewayError('Invalid', `container "${container.record.config.name}" was started already`);
     if (!container.sandbox.ready)
       throw new CausewayError('Invalid', `pod sandbox "${container.record.sandboxId}" is not ready`);
-    await container.start(this.#view(container));
+    await container.start(containerView(this.#context, this.#masks, container));
   }
 
   async stopContainer(containerId: string, graceSeconds: number): Promise<void> {
@@ -435,26 +357,4 @@ class ProcessRuntime implements Runtime {
     await this.#context.network?.tearDown();
     this.#host.cgroups?.removeRoot();
   }
-}
-
-function checkCommand(config: ContainerConfig): void {
-  const words = [...config.command, ...config.args];
-  if (config.command.length === 0 && config.args.length === 0)
-    throw new CausewayError(
-      'Invalid',
-      `container "${config.name}" has no command: this runtime does not use images, so the pod must say what to run`,
-    );
-  const texts = [...words, config.workingDir, ...config.env.flatMap(({ name, value }) => [name, value])];
-  if (texts.some((text) => text.includes('\0')))
-    throw new CausewayError('Invalid', `container "${config.name}" has a NUL character in its command or environment`);
-  if (config.workingDir !== '' && !isAbsolute(config.workingDir))
-    throw new CausewayError('Invalid', `container "${config.name}" has a working directory that is not absolute`);
-  if (config.env.some(({ name }) => name === '' || name.includes('=')))
-    throw new CausewayError('Invalid', `container "${config.name}" has an environment variable without a valid name`);
-  const bytes = (list: readonly string[]): number => list.reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
-  if (bytes(words) > ARGUMENT_BYTES || bytes(config.env.map(({ name, value }) => `${name}=${value}`)) > ARGUMENT_BYTES)
-    throw new CausewayError(
-      'Invalid',
-      `container "${config.name}" has more than ${ARGUMENT_BYTES} bytes of command or environment`,
-    );
 }

@@ -4,13 +4,8 @@ import { CausewayError } from '../../lib/errors.ts';
 import { MIRRORED_ENTRIES, SYMLINKS_PER_PATH } from './limits.ts';
 import { aliases, isWithin, locate, type MountEntry, type MountExpectation } from './mount-table.ts';
 
-/** One step of building a container's root file system, in the order in which bubblewrap does them. */
-type Step =
-  | { readonly kind: 'symlink'; readonly path: string; readonly target: string }
-  | { readonly kind: 'directory'; readonly path: string }
-  | { readonly kind: 'tmpfs'; readonly path: string; readonly mode: number }
-  | { readonly kind: 'proc' | 'mqueue' | 'read-only'; readonly path: string }
-  | { readonly kind: 'bind'; readonly path: string; readonly source: string; readonly access: 'ro' | 'rw' | 'device' };
+import { type Step, stepArguments } from './view-step.ts';
+import { DEVICES, EMPTY_TOP, MASKED_KERNEL_PATHS, OWN_TOP, PROTECTED, READ_ONLY_KERNEL_PATHS } from './view-tables.ts';
 
 /** A mount of the pod. `source` is canonical, so that no symbolic link is followed after it was checked. */
 export interface ViewMount {
@@ -51,63 +46,6 @@ export interface View {
   readonly bwrapArguments: readonly string[];
   readonly expectation: MountExpectation;
 }
-
-/** Top directories that a container image has empty; on a host they hold people's and other machines' files. */
-const EMPTY_TOP = new Set(['root', 'home', 'mnt', 'media', 'boot']);
-const OWN_TOP = new Set(['proc', 'sys', 'dev', 'tmp', 'run', 'lost+found']);
-const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
-
-/** As containerd masks them: what tells of the whole machine or steers it. */
-const MASKED_KERNEL_PATHS = [
-  '/proc/acpi',
-  '/proc/asound',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/key-users',
-  '/proc/latency_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/sys/devices/virtual/powercap',
-  '/sys/firmware',
-];
-const READ_ONLY_KERNEL_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
-
-/**
- * Mounts at, above or below these are refused. The programs that enter a container on exec run from the container's own view of the
- * host's system directories, with privileges to drop: a volume over them would run as root.
- */
-const PROTECTED = [
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib32',
-  '/lib64',
-  '/libx32',
-  '/usr/bin',
-  '/usr/sbin',
-  '/usr/lib',
-  '/usr/lib32',
-  '/usr/lib64',
-  '/usr/libx32',
-  '/usr/local/bin',
-  '/usr/local/sbin',
-  '/usr/local/lib',
-  '/usr/local/lib64',
-  '/nix',
-  '/gnu',
-  '/etc/ld.so.cache',
-  '/etc/ld.so.conf',
-  '/etc/ld.so.conf.d',
-  '/etc/ld.so.preload',
-  '/etc/nsswitch.conf',
-  '/etc/passwd',
-  '/etc/group',
-  '/proc',
-  '/sys',
-];
 
 /** What a path of the view comes from. */
 type Region =
@@ -405,27 +343,6 @@ class ViewBuilder {
       required.set(path, place);
     }
     return { required, allowed };
-  }
-}
-
-const BIND_OPTIONS = { ro: '--ro-bind', rw: '--bind', device: '--dev-bind' } as const;
-
-function stepArguments(step: Step): string[] {
-  switch (step.kind) {
-    case 'symlink':
-      return ['--symlink', step.target, step.path];
-    case 'directory':
-      return ['--perms', '0755', '--dir', step.path];
-    case 'tmpfs':
-      return ['--perms', step.mode.toString(8).padStart(4, '0'), '--tmpfs', step.path];
-    case 'proc':
-      return ['--proc', step.path];
-    case 'mqueue':
-      return ['--mqueue', step.path];
-    case 'read-only':
-      return ['--remount-ro', step.path];
-    case 'bind':
-      return [BIND_OPTIONS[step.access], step.source, step.path];
   }
 }
 
