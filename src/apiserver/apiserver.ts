@@ -6,6 +6,7 @@ import { Deadlines } from './deadlines.ts';
 import type { Apiserver, ApiserverDependencies, ListenOptions } from './dependencies.ts';
 import { DiscoveryDocuments } from './discovery/discovery-documents.ts';
 import { EgressSelector } from './egress-selector.ts';
+import { expireEvents } from './event-ttl.ts';
 import type { HandlerContext } from './handlers/endpoint.ts';
 import type { HealthCheck } from './health.ts';
 import { InFlight } from './in-flight.ts';
@@ -155,6 +156,8 @@ class Server implements Apiserver {
       port,
     });
     this.#state = 'ready';
+    const events = this.#context.caches.of({ group: '', apiVersion: 'v1', kind: 'Event', plural: 'events' });
+    void expireEvents({ events, ...this.#context, log: this.#dependencies.log }, this.#closing.signal);
     return { host: options.host, port };
   }
 

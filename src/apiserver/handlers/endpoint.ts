@@ -1,13 +1,15 @@
 import type { AdmissionChain } from '../../admission/chain.ts';
 import type { AdmissionAttributes } from '../../admission/plugin.ts';
 import type { KindBehaviour } from '../../api/kind-behaviour.ts';
-import type { KubeObject } from '../../api/object.ts';
+import { apiVersionOf, type KubeObject } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { storageKey } from '../../storage/keys.ts';
 import type { Store } from '../../storage/store.ts';
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
+import { ConvertedCache } from '../versions/converted-cache.ts';
+import { type StoredForm, storedForm } from '../versions/stored-form.ts';
 import type { WatchCache, WatchCaches } from '../watch-cache/watch-cache.ts';
 import type { KindHooks } from './kind-hooks.ts';
 
@@ -32,15 +34,21 @@ export interface Endpoint {
   readonly cache: WatchCache;
   readonly behaviour: KindBehaviour;
   readonly hooks: KindHooks;
+  /** Set when the objects are stored in another form than they are served in. */
+  readonly form: StoredForm | undefined;
 }
 
 export function endpointOf(context: HandlerContext, resource: ResourceDefinition): Endpoint {
-  const apiVersion = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
+  const form = storedForm(context.machinery.scheme, resource);
+  const stored = form?.resource ?? resource;
+  const apiVersion = apiVersionOf(stored.group, stored.version);
+  const cache = context.caches.of({ group: stored.group, apiVersion, kind: stored.kind, plural: stored.plural });
   return {
     resource,
-    cache: context.caches.of({ group: resource.group, apiVersion, kind: resource.kind, plural: resource.plural }),
+    cache: form === undefined ? cache : new ConvertedCache(cache, form.fromStored),
     behaviour: context.machinery.behaviour(resource),
     hooks: context.hooks(resource),
+    form,
   };
 }
 
@@ -49,10 +57,10 @@ export function keyOf(resource: ResourceDefinition, namespace: string, name: str
 }
 
 /** An object's bytes with the revision that its write has: the one place where they are made. */
-export function encoder(object: KubeObject): (revision: number) => Uint8Array {
+export function encoder(object: KubeObject, form?: StoredForm): (revision: number) => Uint8Array {
   return (revision) => {
     object.metadata.resourceVersion = String(revision);
-    return Buffer.from(JSON.stringify(object));
+    return Buffer.from(JSON.stringify(form === undefined ? object : form.toStored(object)));
   };
 }
 

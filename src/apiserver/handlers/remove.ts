@@ -159,7 +159,7 @@ async function removeOnce(
   if (options.dryRun) return { object, gone: step.remove };
   if (step.remove) {
     const result = await context.store.txn([
-      { type: 'delete', key: current.key, expected: current.resourceVersion, encode: encoder(object) },
+      { type: 'delete', key: current.key, expected: current.resourceVersion, encode: encoder(object, endpoint.form) },
     ]);
     if (!result.ok) return undefined;
     endpoint.hooks.released?.(object);
@@ -167,7 +167,7 @@ async function removeOnce(
   }
   if (!step.changed) return { object, gone: false };
   const result = await context.store.txn([
-    { type: 'put', key: current.key, expected: current.resourceVersion, encode: encoder(object) },
+    { type: 'put', key: current.key, expected: current.resourceVersion, encode: encoder(object, endpoint.form) },
   ]);
   return result.ok ? { object, gone: false } : undefined;
 }

@@ -21,7 +21,9 @@ const MAX_NAME_ATTEMPTS = 8;
 const MAX_GENERATED_NAME = 63;
 const SUFFIX_LENGTH = 5;
 
-function sendableEntry(entry: Entry, object: KubeObject, created: boolean): Written {
+/** What was stored is what is sent, unless it is stored in another form. */
+function sendableEntry(endpoint: Endpoint, entry: Entry, object: KubeObject, created: boolean): Written {
+  if (endpoint.form !== undefined) return sendableObject(object, created);
   return { bytes: entry.value as Buffer, object: () => object, created };
 }
 
@@ -130,17 +132,17 @@ async function createOnce(
     await context.admission.validate(attributes);
     request.objectName = object.metadata.name;
     request.objectUid = object.metadata.uid;
-    const key = keyOf(resource, namespace, object.metadata.name ?? '');
+    const key = keyOf(endpoint.form?.resource ?? resource, namespace, object.metadata.name ?? '');
     if (dryRun) {
       if ((await endpoint.cache.get(resource.namespaced ? namespace : '', object.metadata.name ?? '')) !== undefined) {
         return undefined;
       }
       return sendableObject(object, true);
     }
-    const result = await context.store.txn([{ type: 'put', key, expected: 0, encode: encoder(object) }]);
+    const result = await context.store.txn([{ type: 'put', key, expected: 0, encode: encoder(object, endpoint.form) }]);
     if (!result.ok) return undefined;
     stored = true;
-    return sendableEntry(result.entries[0] as Entry, object, true);
+    return sendableEntry(endpoint, result.entries[0] as Entry, object, true);
   } finally {
     settle?.(stored);
   }
@@ -236,11 +238,11 @@ async function updateOnce(
       return { written: { bytes: current.bytes, object: () => old, created: false }, conditional };
     if (update.dryRun) return { written: sendableObject(object, false), conditional };
     const result = await context.store.txn([
-      { type: 'put', key: current.key, expected: current.resourceVersion, encode: encoder(object) },
+      { type: 'put', key: current.key, expected: current.resourceVersion, encode: encoder(object, endpoint.form) },
     ]);
     if (!result.ok) return { written: undefined, conditional };
     stored = true;
-    return { written: sendableEntry(result.entries[0] as Entry, object, false), conditional };
+    return { written: sendableEntry(endpoint, result.entries[0] as Entry, object, false), conditional };
   } finally {
     settle?.(stored);
   }
@@ -325,7 +327,7 @@ async function removeNow(
 ): Promise<Written | undefined> {
   if (update.dryRun) return sendableObject(object, false);
   const result = await context.store.txn([
-    { type: 'delete', key: current.key, expected: current.resourceVersion, encode: encoder(object) },
+    { type: 'delete', key: current.key, expected: current.resourceVersion, encode: encoder(object, endpoint.form) },
   ]);
   if (!result.ok) return undefined;
   endpoint.hooks.released?.(object);
