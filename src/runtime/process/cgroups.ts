@@ -124,9 +124,9 @@ class GroupV1 extends DirectoryGroup {
 
   limit(limits: Limits): void {
     if (limits.memoryBytes !== undefined) {
-      writeFileSync(this.#file('memory', 'memory.limit_in_bytes'), String(limits.memoryBytes));
+      writeFileSync(this.#file('memory', 'memory.limit_in_bytes'), String(Math.floor(limits.memoryBytes)));
       const withSwap = this.#file('memory', 'memory.memsw.limit_in_bytes');
-      if (existsSync(withSwap)) writeFileSync(withSwap, String(limits.memoryBytes));
+      if (existsSync(withSwap)) writeFileSync(withSwap, String(Math.floor(limits.memoryBytes)));
     }
     if (limits.cpuMillis !== undefined) {
       writeFileSync(this.#file('cpu', 'cpu.cfs_period_us'), String(CPU_PERIOD));
@@ -165,7 +165,7 @@ class GroupV2 extends DirectoryGroup {
   limit(limits: Limits): void {
     const write = (name: string, value: string): void => writeFileSync(join(this.#path, name), value);
     if (limits.memoryBytes !== undefined) {
-      write('memory.max', String(limits.memoryBytes));
+      write('memory.max', String(Math.floor(limits.memoryBytes)));
       if (existsSync(join(this.#path, 'memory.swap.max'))) write('memory.swap.max', '0');
     }
     if (limits.cpuMillis !== undefined) write('cpu.max', `${cpuQuota(limits.cpuMillis)} ${CPU_PERIOD}`);

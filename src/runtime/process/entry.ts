@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { capabilitySet, setprivList } from './capabilities.ts';
@@ -26,6 +27,11 @@ export function sharesPidNamespace(sandbox: SandboxRecord): boolean {
 
 export function hasOwnPidNamespace(sandbox: SandboxRecord): boolean {
   return !sandbox.config.hostPID && !sandbox.config.shareProcessNamespace;
+}
+
+/** Empty for a pod on the host's network, which has the host's name too. */
+export function ownHostname(sandbox: SandboxRecord): string {
+  return sandbox.config.hostNetwork ? '' : sandbox.config.hostname;
 }
 
 export function hasOwnNetwork(host: Host, sandbox: SandboxRecord): boolean {
@@ -92,7 +98,7 @@ export function containerEnvironment(sandbox: SandboxRecord, container: Containe
     // The only place that the container may write to without a volume.
     ['HOME', '/tmp'],
   ]);
-  if (sandbox.config.hostname !== '') variables.set('HOSTNAME', sandbox.config.hostname);
+  variables.set('HOSTNAME', ownHostname(sandbox) || hostname());
   if (container.config.tty) variables.set('TERM', 'xterm');
   for (const { name, value } of container.config.env) variables.set(name, value);
   return variables;
@@ -101,10 +107,9 @@ export function containerEnvironment(sandbox: SandboxRecord, container: Containe
 /** What bubblewrap is told through a file, so that it does not stand in a command line that every user can read. */
 export function bwrapArguments(context: EntryContext, view: readonly string[]): string[] {
   const { host, sandbox, container } = context;
-  const { hostname } = sandbox.config;
   return [
     ...(hasOwnPidNamespace(sandbox) ? ['--unshare-pid', '--as-pid-1'] : []),
-    ...(hostname === '' ? [] : ['--unshare-uts', '--hostname', hostname]),
+    ...(ownHostname(sandbox) === '' ? [] : ['--unshare-uts', '--hostname', ownHostname(sandbox)]),
     '--unshare-cgroup-try',
     ...(host.root ? [] : ['--unshare-user', '--uid', String(host.uid), '--gid', String(host.gid), '--cap-drop', 'ALL']),
     '--die-with-parent',
@@ -151,7 +156,7 @@ export function execCommand(context: EntryContext, command: readonly string[], t
   const namespaces = [
     ...['--target', String(container.init?.pid), '--mount', '--cgroup', ...userNamespace(host)],
     ...(sandbox.config.hostIPC ? [] : ['--ipc']),
-    ...(sandbox.config.hostname === '' ? [] : ['--uts']),
+    ...(ownHostname(sandbox) === '' ? [] : ['--uts']),
     ...(hasOwnNetwork(host, sandbox) ? ['--net'] : []),
     ...(sandbox.config.hostPID ? [] : ['--pid']),
   ];

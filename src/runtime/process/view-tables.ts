@@ -2,6 +2,8 @@
 export const EMPTY_TOP = new Set(['root', 'home', 'mnt', 'media', 'boot']);
 export const OWN_TOP = new Set(['proc', 'sys', 'dev', 'tmp', 'run', 'lost+found']);
 export const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+/** What `/dev` has of its own, and no mount may take the place of. */
+export const DEVICE_NAMES = [...DEVICES, 'pts', 'ptmx', 'mqueue', 'fd', 'stdin', 'stdout', 'stderr'];
 
 /** As containerd masks them: what tells of the whole machine or steers it. */
 export const MASKED_KERNEL_PATHS = [

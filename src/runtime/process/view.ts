@@ -5,7 +5,15 @@ import { MIRRORED_ENTRIES, SYMLINKS_PER_PATH } from './limits.ts';
 import { aliases, isWithin, locate, type MountEntry, type MountExpectation } from './mount-table.ts';
 
 import { type Step, stepArguments } from './view-step.ts';
-import { DEVICES, EMPTY_TOP, MASKED_KERNEL_PATHS, OWN_TOP, PROTECTED, READ_ONLY_KERNEL_PATHS } from './view-tables.ts';
+import {
+  DEVICE_NAMES,
+  DEVICES,
+  EMPTY_TOP,
+  MASKED_KERNEL_PATHS,
+  OWN_TOP,
+  PROTECTED,
+  READ_ONLY_KERNEL_PATHS,
+} from './view-tables.ts';
 
 /** A mount of the pod. `source` is canonical, so that no symbolic link is followed after it was checked. */
 export interface ViewMount {
@@ -183,20 +191,33 @@ class ViewBuilder {
   }
 
   #devices(): void {
-    if (this.#input.privileged) {
-      this.#bind('/dev', '/dev', 'device');
-    } else {
-      this.#tmpfs('/dev', 0o755, true);
-      for (const name of DEVICES) this.#bind(`/dev/${name}`, `/dev/${name}`, 'device');
-      this.#bind('/dev/pts', '/dev/pts', 'device');
-      this.#symlink('/dev/ptmx', 'pts/ptmx');
-      this.#symlink('/dev/fd', '/proc/self/fd');
-      ['stdin', 'stdout', 'stderr'].forEach((name, fd) => {
-        this.#symlink(`/dev/${name}`, `/proc/self/fd/${fd}`);
-      });
-      if (this.#input.mqueue) this.#steps.push({ kind: 'mqueue', path: '/dev/mqueue' });
+    this.#tmpfs('/dev', 0o755, true);
+    if (this.#input.privileged) this.#hostDevices();
+    else for (const name of DEVICES) this.#bind(`/dev/${name}`, `/dev/${name}`, 'device');
+    this.#bind('/dev/pts', '/dev/pts', 'device');
+    this.#symlink('/dev/ptmx', 'pts/ptmx');
+    this.#symlink('/dev/fd', '/proc/self/fd');
+    ['stdin', 'stdout', 'stderr'].forEach((name, fd) => {
+      this.#symlink(`/dev/${name}`, `/proc/self/fd/${fd}`);
+    });
+    if (this.#input.mqueue) {
+      this.#steps.push({ kind: 'mqueue', path: '/dev/mqueue' });
+      this.#regions.set('/dev/mqueue', { kind: 'own' });
     }
     this.#bind('/dev/shm', this.#input.shm, 'rw');
+  }
+
+  /** One by one, so that a mount point made in `/dev` is not made on the host. */
+  #hostDevices(): void {
+    for (const name of readdirSync('/dev')) {
+      const path = `/dev/${name}`;
+      const stats = lstatOrUndefined(path);
+      if (stats === undefined || name === 'shm' || DEVICE_NAMES.includes(name)) {
+        if (!DEVICES.includes(name)) continue;
+      }
+      if (stats?.isSymbolicLink() === true) this.#symlink(path, readlinkSync(path));
+      else this.#bind(path, path, 'device');
+    }
   }
 
   #volume(mount: ViewMount): void {
@@ -224,14 +245,14 @@ class ViewBuilder {
   }
 
   #checkProtected(asked: string, target: string): void {
-    for (const path of ['/', '/dev', ...PROTECTED, ...this.#input.programs]) {
-      const inside = path !== '/' && path !== '/dev' && isWithin(target, path);
-      const inDevices = isWithin(target, '/dev') && !isWithin(target, '/dev/shm');
-      if (inside || inDevices || isWithin(path, target))
-        refuse(
-          `mount path ${asked} would cover ${path === '/' ? target : path} of the host, which is the container's image; choose another mountPath`,
-        );
-    }
+    // `/dev` itself is the runtime's own; a file or a directory may be added to it.
+    const inside = [...PROTECTED, ...this.#input.programs].find((path) => isWithin(target, path));
+    const above = ['/dev', ...PROTECTED, ...this.#input.programs].find((path) => isWithin(path, target));
+    const device = DEVICE_NAMES.find((name) => isWithin(target, `/dev/${name}`));
+    if (inside !== undefined || above !== undefined || device !== undefined)
+      refuse(
+        `mount path ${asked} would cover ${inside ?? (device === undefined ? target : `/dev/${device}`)} of the host, which is the container's image; choose another mountPath`,
+      );
   }
 
   #workingDirectory(asked: string): void {
