@@ -27,6 +27,8 @@ export class ChannelStream extends Duplex {
     this.channel = channel;
     this.direction = direction;
     this.on('error', () => undefined);
+    // After its end Node asks for no more, so that what waited is known to be taken only now.
+    this.once('end', () => link.drained(this));
     if (direction === 'read') this.end();
     if (direction === 'write') {
       this.deliverEnd();

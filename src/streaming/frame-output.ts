@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { OUTPUT_CHOKE_BYTES, OUTPUT_HIGH_WATER_BYTES } from './limits.ts';
+import { MAX_WAITING_ANSWER_BYTES, OUTPUT_HIGH_WATER_BYTES } from './limits.ts';
 
 /**
  * Writes frames of many streams to one socket and holds the streams back when the socket does not keep up. A stream's next chunk is taken only when few bytes
@@ -9,6 +9,7 @@ export class FrameOutput {
   readonly #socket: Duplex;
   #waiting: (() => void)[] = [];
   #onRelief: (() => void) | undefined;
+  #answerBytes = 0;
 
   constructor(socket: Duplex) {
     this.#socket = socket;
@@ -25,15 +26,28 @@ export class FrameOutput {
     this.#socket.uncork();
   }
 
+  /** As `write`, for a small frame that the peer made us send; these alone count as choking. */
+  answer(frame: Buffer): void {
+    if (!this.#socket.writable) return;
+    this.#answerBytes += frame.length;
+    this.#socket.write(frame, () => {
+      this.#answerBytes -= frame.length;
+      this.#flushed();
+    });
+  }
+
   /** Calls back, maybe at once, when more data is welcome. Never, once the socket is gone. */
   ready(callback: () => void): void {
     if (this.#socket.writableLength < OUTPUT_HIGH_WATER_BYTES && this.#waiting.length === 0) callback();
     else this.#waiting.push(callback);
   }
 
-  /** True when so much waits that the peer, whose frames make us answer, must be slowed down. `onRelief` is called once when that has passed. */
+  /**
+   * True when so many answers wait that the peer, whose frames make us answer, must be slowed down. `onRelief` is called once when that has passed. Data that waits does not
+   * count: two ends that both wait for the other to read, and do not read, would wait for ever.
+   */
   choked(onRelief: () => void): boolean {
-    if (this.#socket.writableLength < OUTPUT_CHOKE_BYTES) return false;
+    if (this.#answerBytes < MAX_WAITING_ANSWER_BYTES) return false;
     this.#onRelief = onRelief;
     return true;
   }
@@ -46,7 +60,7 @@ export class FrameOutput {
 
   readonly #flushed = (): void => {
     while (this.#waiting.length > 0 && this.#socket.writableLength < OUTPUT_HIGH_WATER_BYTES) this.#waiting.shift()?.();
-    if (this.#onRelief !== undefined && this.#socket.writableLength < OUTPUT_HIGH_WATER_BYTES) {
+    if (this.#onRelief !== undefined && this.#answerBytes < MAX_WAITING_ANSWER_BYTES) {
       const relief = this.#onRelief;
       this.#onRelief = undefined;
       relief();

@@ -15,11 +15,8 @@ export const LINGER_MS = 10_000;
 /** Bytes that may wait on the way out before writers are held back. Bounds memory for a peer that reads slowly. */
 export const OUTPUT_HIGH_WATER_BYTES = 512 * 1024;
 
-/**
- * Bytes of answers (pings, resets) that may wait on the way out before reading stops: more than writers alone can reach. Stops a ping flood from a peer that
- * never reads.
- */
-export const OUTPUT_CHOKE_BYTES = 2 * OUTPUT_HIGH_WATER_BYTES;
+/** Bytes of answers (pings, resets, replies) that may wait on the way out before reading stops. Stops a ping flood from a peer that never reads. */
+export const MAX_WAITING_ANSWER_BYTES = 128 * 1024;
 
 /** Received bytes that may wait for one stream's consumer before reading from the connection stops. */
 export const STREAM_BUFFER_BYTES = 512 * 1024;

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { sleep } from '../lib/deadline.ts';
 import { DISCONNECT_GRACE_MS } from './limits.ts';
 import type { RemoteCommandSession } from './remote-command-session.ts';
@@ -80,7 +79,11 @@ async function pumpStdin(from: Readable | undefined, to: Writable | undefined): 
     return;
   }
   to.on('error', () => undefined);
-  await pipeline(from, to).catch(() => undefined);
+  from.pipe(to);
+  to.once('close', () => from.destroy());
+  await ended(from);
+  // Also when the client left in the middle: what it sent is handed over, and then the process sees the end.
+  to.end();
 }
 
 /** Output that the client did not ask for, or does not take any more, is read and thrown away, so that the process does not stand still. */

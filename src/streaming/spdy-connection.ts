@@ -86,6 +86,7 @@ export class SpdyConnection {
       resolve();
     });
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.resume();
     if (options.announceWindows === true) this.#announceWindows();
     if (options.head !== undefined && options.head.length > 0) this.#receive(options.head);
   }
@@ -227,7 +228,7 @@ export class SpdyConnection {
       frame.associatedTo !== 0 ||
       this.#streams.size >= this.#options.maxStreams
     ) {
-      this.#output.write(this.#writer.rstStream(frame.streamId, rstStatus.refusedStream));
+      this.#output.answer(this.#writer.rstStream(frame.streamId, rstStatus.refusedStream));
       return;
     }
     const stream = new SpdyStream(this.#link, frame.streamId, frame.headers, { opened: false });
@@ -249,7 +250,7 @@ export class SpdyConnection {
       return;
     }
     if (stream.endReceived) {
-      this.#output.write(this.#writer.rstStream(streamId, rstStatus.streamAlreadyClosed));
+      this.#output.answer(this.#writer.rstStream(streamId, rstStatus.streamAlreadyClosed));
       stream.tear(new ProtocolError('SPDY DATA: after FIN'));
       return;
     }
@@ -263,7 +264,7 @@ export class SpdyConnection {
 
   #onPing(id: number): void {
     if (id % 2 !== this.#nextPingId % 2) {
-      this.#output.write(this.#writer.ping(id));
+      this.#output.answer(this.#writer.ping(id));
       return;
     }
     this.#pings.get(id)?.();
@@ -306,9 +307,9 @@ export class SpdyConnection {
     sendData: (stream, chunks, done) => this.#sendData(stream, chunks, done),
     sendFin: (stream) => this.#output.write(this.#writer.dataHeader(stream.id, 0, true)),
     sendReset: (stream) => {
-      if (this.#socket.writable) this.#output.write(this.#writer.rstStream(stream.id, rstStatus.cancel));
+      if (this.#socket.writable) this.#output.answer(this.#writer.rstStream(stream.id, rstStatus.cancel));
     },
-    sendReply: (stream) => this.#output.write(this.#writer.synReply(stream.id, new Map())),
+    sendReply: (stream) => this.#output.answer(this.#writer.synReply(stream.id, new Map())),
     drained: (stream) => {
       this.#gate.relieved(stream);
       this.#credit.consumed(stream, this.#windows.kept);

@@ -38,6 +38,8 @@ export class SpdyStream extends Duplex {
     promise.catch(() => undefined);
     if (!options.opened) resolve();
     this.on('error', () => undefined);
+    // After FIN Node asks for no more, so that what waited is known to be taken only now.
+    this.once('end', () => link.drained(this));
   }
 
   /** The first value of a header, or undefined. */

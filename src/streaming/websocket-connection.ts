@@ -68,6 +68,7 @@ export class WebSocketConnection {
     const head = this.#options.head;
     if (head !== undefined && head.length > 0) this.#receive(head);
     this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.#socket.resume();
   }
 
   /** Why the connection broke; undefined when it ended in order. */
@@ -141,7 +142,7 @@ export class WebSocketConnection {
         this.#options.onData(frame);
         return;
       case 'ping':
-        this.#output.write(pongFrame(frame.payload));
+        this.#output.answer(pongFrame(frame.payload));
         return;
       case 'pong':
         return;

@@ -39,6 +39,7 @@ export async function readRefusal(
   const { status, headers, head } = await readResponseHead(socket);
   const chunks = [head];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  await new Promise<void>((resolve) => socket.once('end', resolve));
+  socket.resume();
+  if (!socket.readableEnded) await new Promise<void>((resolve) => socket.once('end', resolve));
   return { status, headers, body: Buffer.concat(chunks).toString() };
 }

@@ -23,8 +23,9 @@ export class TestWebSocketClient {
       });
     });
     socket.on('error', () => undefined);
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.#read(head);
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.resume();
   }
 
   /** Sends one masked frame. `first`: its first byte; by default a whole binary message. */
