@@ -151,7 +151,10 @@ async function startAll(
   });
   stops.push(() => node.shutdown());
   const status = await runtime.status();
-  progress(`node ${nodeName}: ${status.message}`);
+  const isolation = status.isolation.length === 0 ? 'nothing' : status.isolation.join(', ');
+  progress(
+    `node ${nodeName}: pods have of their own: ${isolation}${status.message === '' ? '' : `; ${status.message}`}`,
+  );
   await untilUsable(controlPlane, server, local, nodeName);
   return controlPlane;
 }

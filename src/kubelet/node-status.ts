@@ -57,6 +57,14 @@ export async function nodeRoom(dataDirectory: string): Promise<Record<string, st
   };
 }
 
+function isolationText(runtime: RuntimeStatus): string {
+  const own =
+    runtime.isolation.length === 0
+      ? 'pods share everything with this machine'
+      : `pods have of their own: ${runtime.isolation.join(', ')}`;
+  return runtime.message === '' ? own : `${own}; ${runtime.message}`;
+}
+
 /** The whole `status` of the Node, with the transition times of `previous` where a condition has not changed. */
 export async function nodeStatus(
   facts: NodeFacts,
@@ -78,7 +86,7 @@ export async function nodeStatus(
       ? ['DiskPressure', true, 'KubeletHasDiskPressure', 'kubelet has disk pressure']
       : ['DiskPressure', false, 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
     ['PIDPressure', false, 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
-    ['PodsIsolated', isolated, isolated ? 'NamespacesInUse' : 'NoIsolation', runtime.message],
+    ['PodsIsolated', isolated, isolated ? 'NamespacesInUse' : 'NoIsolation', isolationText(runtime)],
     ready
       ? ['Ready', true, 'KubeletReady', 'kubelet is posting ready status']
       : ['Ready', false, 'KubeletNotReady', runtime.message],

@@ -65,9 +65,11 @@ export class StatusWriter {
   async #send(status: PodStatus): Promise<void> {
     const { namespace, name, uid } = this.#pod.metadata;
     const where = { namespace: namespace ?? '', name: name ?? '', subresource: 'status' };
-    const { conditions, ...rest } = status;
+    const { conditions = [], ...rest } = status;
+    // A condition that changed must not keep the reason of what it was before.
+    const whole = conditions.map((c) => ({ ...c, reason: c.reason ?? null, message: c.message ?? null }));
     // The uid keeps a pod of the same name that came later from getting this one's status (409).
-    const patch = { metadata: { uid }, status: { ...rest, conditions, podIPs: status.podIPs ?? null } };
+    const patch = { metadata: { uid }, status: { ...rest, conditions: whole, podIPs: status.podIPs ?? null } };
     await this.#client.patch(PODS, where, 'strategic', patch, this.#signal);
   }
 }
