@@ -38,8 +38,8 @@ import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.t
 import type { ResourceDefinition } from './scheme.ts';
 
 /**
- * What a kind does when it is written. The order of a write is: decode, name generation, `applyDefaults`, `prepareForCreate` or
- * `prepareForUpdate`, admission, `validateCreate` or `validateUpdate`, storage.
+ * What a kind does when it is written. The order of a write is: decode, name generation, `applyDefaults` (before admission changes the
+ * object or after it: it can run twice), `prepareForCreate` or `prepareForUpdate`, `validateCreate` or `validateUpdate`, storage.
  *
  * The functions change `object` in place and never `old`, which may be shared. `subresource` is '' for the object itself.
  */
@@ -170,15 +170,16 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
         object.metadata.generation = (old.metadata.generation ?? 0) + 1;
       }
     },
-    validateCreate: (object) => [
-      ...(rules.ownMetadata === true ? [] : validateMetadata(object.metadata, resource.namespaced, rule)),
-      ...(rules.validate?.(object) ?? []),
-    ],
+    validateCreate: (object) =>
+      withoutRepeats([
+        ...(rules.ownMetadata === true ? [] : validateMetadata(object.metadata, resource.namespaced, rule)),
+        ...(rules.validate?.(object) ?? []),
+      ]),
     validateUpdate(object, old, subresource) {
       const causes = validateMetadataUpdate(object.metadata, old.metadata);
       if (rules.validateUpdate !== undefined) causes.push(...rules.validateUpdate(object, old, subresource));
       else if (subresource === '') causes.push(...(rules.validate?.(object) ?? []));
-      return causes;
+      return withoutRepeats(causes);
     },
     selectableFields: (object) => ({
       'metadata.name': object.metadata.name ?? '',
@@ -190,6 +191,12 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
     allowCreateOnUpdate: rules.allowCreateOnUpdate ?? false,
     allowUnconditionalUpdate: unconditional,
   };
+}
+
+/** One rule may be reached by two ways. */
+function withoutRepeats(causes: readonly ErrorCause[]): ErrorCause[] {
+  const byText = new Map(causes.map((cause) => [`${cause.field} ${cause.message}`, cause]));
+  return [...byText.values()];
 }
 
 function keepStatus(object: KubeObject, old: KubeObject): void {

@@ -23,7 +23,7 @@ import { canonicalizeResourceList } from './quantity.ts';
  * Kinds that are stored and shown, and whose behaviour comes later: the scalar defaults that clients see, and nothing more.
  */
 export const podTemplateRules: KindRules = {
-  defaults: (object) => defaultPodTemplate((object as unknown as PodTemplate).template),
+  defaults: (object) => defaultPodTemplate(object as unknown as PodTemplate),
 };
 
 export const networkPolicyRules: KindRules = {

@@ -18,8 +18,8 @@ export const daemonSetRules: KindRules = {
     numberReady: 0,
   }),
   defaults(object) {
-    const { spec } = asDaemonSet(object);
-    if (spec === undefined) return;
+    object.spec ??= {};
+    const spec = asDaemonSet(object).spec as DaemonSetSpec;
     spec.updateStrategy ??= {};
     spec.updateStrategy.type ||= 'RollingUpdate';
     if (spec.updateStrategy.type === 'RollingUpdate') {
@@ -28,7 +28,7 @@ export const daemonSetRules: KindRules = {
       spec.updateStrategy.rollingUpdate.maxSurge ??= 0;
     }
     spec.revisionHistoryLimit ??= 10;
-    defaultPodTemplate(spec.template);
+    defaultPodTemplate(spec);
   },
   validate: (object) => validateSpec(asDaemonSet(object).spec ?? ({} as DaemonSetSpec)),
   validateUpdate(object, old, subresource) {

@@ -19,8 +19,8 @@ const asDeployment = (object: KubeObject): Deployment => object as unknown as De
 export const deploymentRules: KindRules = {
   generation: true,
   defaults(object) {
-    const { spec } = asDeployment(object);
-    if (spec === undefined) return;
+    object.spec ??= {};
+    const spec = asDeployment(object).spec as DeploymentSpec;
     spec.replicas ??= 1;
     spec.strategy ??= {};
     spec.strategy.type ||= 'RollingUpdate';
@@ -31,7 +31,7 @@ export const deploymentRules: KindRules = {
     }
     spec.revisionHistoryLimit ??= 10;
     spec.progressDeadlineSeconds ??= 600;
-    defaultPodTemplate(spec.template);
+    defaultPodTemplate(spec);
   },
   validate: (object) => validateSpec(asDeployment(object).spec ?? ({} as DeploymentSpec)),
   validateUpdate(object, old, subresource) {

@@ -12,10 +12,10 @@ export const replicaSetRules: KindRules = {
   generation: true,
   initialStatus: () => ({ replicas: 0 }),
   defaults(object) {
-    const { spec } = asReplicaSet(object);
-    if (spec === undefined) return;
+    object.spec ??= {};
+    const spec = asReplicaSet(object).spec as ReplicaSetSpec;
     spec.replicas ??= 1;
-    defaultPodTemplate(spec.template);
+    defaultPodTemplate(spec);
   },
   validate: (object) => validateSpec(asReplicaSet(object).spec ?? ({} as ReplicaSetSpec)),
   validateUpdate(object, old, subresource) {

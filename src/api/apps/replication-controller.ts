@@ -12,26 +12,22 @@ export const replicationControllerRules: KindRules = {
   initialStatus: () => ({ replicas: 0 }),
   defaults(object) {
     const controller = object as unknown as ReplicationController;
+    controller.spec ??= {};
     const { spec } = controller;
-    if (spec === undefined) return;
     const labels = spec.template?.metadata?.labels;
     if (labels !== undefined) {
       if (Object.keys(spec.selector ?? {}).length === 0) spec.selector = cloneJson(labels);
       if (Object.keys(controller.metadata.labels ?? {}).length === 0) controller.metadata.labels = cloneJson(labels);
     }
     spec.replicas ??= 1;
-    defaultPodTemplate(spec.template);
+    defaultPodTemplate(spec);
   },
   validate(object) {
     const { spec } = object as unknown as ReplicationController;
     const causes = nonNegative('spec.minReadySeconds', spec?.minReadySeconds);
     if (Object.keys(spec?.selector ?? {}).length === 0) causes.push(required('spec.selector'));
     causes.push(...nonNegative('spec.replicas', spec?.replicas));
-    if (spec?.template === undefined) causes.push(required('spec.template'));
-    else {
-      const selector = { matchLabels: spec.selector };
-      causes.push(...validateWorkloadTemplate(spec.template, selector, 'ReplicationController'));
-    }
+    causes.push(...validateWorkloadTemplate(spec?.template, { matchLabels: spec?.selector }, 'ReplicationController'));
     return causes;
   },
 };

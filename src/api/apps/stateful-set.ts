@@ -30,8 +30,8 @@ export const statefulSetRules: KindRules = {
   generation: true,
   initialStatus: () => ({ replicas: 0, availableReplicas: 0 }),
   defaults(object) {
-    const { spec } = asStatefulSet(object);
-    if (spec === undefined) return;
+    object.spec ??= {};
+    const spec = asStatefulSet(object).spec as StatefulSetSpec;
     spec.podManagementPolicy ||= 'OrderedReady';
     spec.updateStrategy ??= {};
     spec.updateStrategy.type ||= 'RollingUpdate';
@@ -44,7 +44,7 @@ export const statefulSetRules: KindRules = {
     spec.persistentVolumeClaimRetentionPolicy.whenScaled ||= 'Retain';
     spec.replicas ??= 1;
     spec.revisionHistoryLimit ??= 10;
-    defaultPodTemplate(spec.template);
+    defaultPodTemplate(spec);
     for (const claim of spec.volumeClaimTemplates ?? []) {
       defaultClaimSpec(claim.spec);
       claim.status ??= { phase: 'Pending' };

@@ -26,7 +26,7 @@ function defaultJobSpec(spec: JobSpec): void {
   for (const rule of spec.podFailurePolicy?.rules ?? []) {
     for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True';
   }
-  defaultPodTemplate(spec.template);
+  defaultPodTemplate(spec);
 }
 
 /** A job's pods carry its uid, so that two jobs never take each other's; `manualSelector` leaves that to the client. */
@@ -50,8 +50,8 @@ function generateSelector(job: Job): void {
 export const jobRules: KindRules = {
   generation: true,
   defaults(object) {
-    const { spec } = asJob(object);
-    if (spec !== undefined) defaultJobSpec(spec);
+    object.spec ??= {};
+    defaultJobSpec(asJob(object).spec as JobSpec);
   },
   prepareForCreate: (object) => generateSelector(asJob(object)),
   validate: (object) => validateJobSpec(asJob(object).spec, 'spec'),
@@ -107,7 +107,7 @@ export const cronJobRules: KindRules = {
     const job = spec.jobTemplate?.spec;
     if (job === undefined) return;
     // A template's job gets its counts when it is made; the pod template is defaulted here.
-    defaultPodTemplate(job.template);
+    defaultPodTemplate(job);
   },
   validate(object) {
     const { spec } = asCronJob(object);

@@ -29,8 +29,8 @@ export function mirrorServiceAccount(spec: PodSpec): void {
 
 /** A pod has more defaults than a template: requests from limits, host ports on the host's network, service links. */
 export function defaultPod(pod: Pod): void {
-  const spec = pod.spec;
-  if (spec === undefined) return;
+  pod.spec ??= { containers: [] };
+  const { spec } = pod;
   defaultPodSpec(spec);
   const own = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
   for (const container of own) defaultRequests(container);
@@ -41,11 +41,12 @@ export function defaultPod(pod: Pod): void {
   }
 }
 
-export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
-  if (template?.spec === undefined) return;
-  // As Kubernetes prints templates: the metadata is there, if only as `{}` with a null timestamp on the wire.
-  template.metadata ??= {};
-  defaultPodSpec(template.spec);
+/** The template of a workload; a missing one becomes the empty one, which validation then refuses field by field. */
+export function defaultPodTemplate(owner: { template?: PodTemplateSpec | undefined }): void {
+  owner.template ??= {};
+  owner.template.metadata ??= {};
+  owner.template.spec ??= { containers: [] };
+  defaultPodSpec(owner.template.spec);
 }
 
 /** Init, ordinary and ephemeral containers. */

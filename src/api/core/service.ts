@@ -12,8 +12,9 @@ export const serviceRules: KindRules = {
   nameRule: nameRule(dns1035Label),
   initialStatus: () => ({ loadBalancer: {} }),
   defaults(object) {
+    object.spec ??= {};
     const { spec, status } = asService(object);
-    if (spec !== undefined) defaultSpec(spec);
+    defaultSpec(spec as ServiceSpec);
     for (const ingress of status?.loadBalancer?.ingress ?? []) if ((ingress.ip ?? '') !== '') ingress.ipMode ??= 'VIP';
   },
   prepareForCreate(object) {
