@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { StoredObject } from './cached-object.ts';
-import { compareKeys, SortedObjects } from './sorted-objects.ts';
+import { compareKeys, lowerBound, SortedObjects } from './sorted-objects.ts';
 
 const object = (key: string, revision = 1): StoredObject => new StoredObject('/', key, Buffer.from('{}'), revision);
 
@@ -14,6 +14,18 @@ describe('sorted objects', () => {
         const expected = Buffer.compare(Buffer.from(a), Buffer.from(b));
         assert.equal(Math.sign(compareKeys(a, b)), expected, `${JSON.stringify(a)} ${JSON.stringify(b)}`);
       }
+    }
+  });
+
+  it('are found by any key', () => {
+    const parts = ['a', 'z', 'é', '\ud7ff', '\ue000', '\uffff', '\u{10000}', '\u{10ffff}'];
+    const keys = parts.flatMap((a) => [a, ...parts.map((b) => a + b)]);
+    const sorted = keys
+      .map((key) => object(key))
+      .sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+    for (const [i, { key }] of sorted.entries()) {
+      assert.equal(lowerBound(sorted, key), i);
+      assert.equal(lowerBound(sorted, `${key}\0`), i + 1);
     }
   });
 

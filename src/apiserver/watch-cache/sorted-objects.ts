@@ -56,11 +56,15 @@ export class SortedObjects {
 
 /** The index of the first object whose key is not before `key`. */
 export function lowerBound(sorted: readonly StoredObject[], key: string): number {
+  // Where one of two strings has no unit from U+D800 on, both orders agree; and this one is much faster.
+  const isBefore = /[\ud800-\uffff]/.test(key)
+    ? (other: string): boolean => compareKeys(other, key) < 0
+    : (other: string): boolean => other < key;
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compareKeys(sorted[middle]!.key, key) < 0) low = middle + 1;
+    if (isBefore(sorted[middle]!.key)) low = middle + 1;
     else high = middle;
   }
   return low;
