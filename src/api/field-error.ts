@@ -28,10 +28,6 @@ export function invalidValue(field: string, value: unknown, detail: string): Err
   return cause('FieldValueInvalid', `Invalid value: ${show(value)}`, field, detail);
 }
 
-export function typeInvalid(field: string, value: unknown, detail: string): ErrorCause {
-  return cause('FieldValueTypeInvalid', `Invalid value: ${show(value)}`, field, detail);
-}
-
 export function duplicate(field: string, value: unknown): ErrorCause {
   return cause('FieldValueDuplicate', `Duplicate value: ${show(value)}`, field, '');
 }
@@ -62,10 +58,6 @@ export function tooMany(field: string, actual: number, max: number): ErrorCause 
     field,
     `must have at most ${max} ${max === 1 ? 'item' : 'items'}`,
   );
-}
-
-export function internalCause(field: string, detail: string): ErrorCause {
-  return cause('InternalError', 'Internal error', field, detail);
 }
 
 /** One `invalidValue` for each message. */

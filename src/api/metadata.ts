@@ -1,7 +1,6 @@
 import type { ErrorCause } from '../lib/errors.ts';
 import {
   child,
-  duplicate,
   forbidden,
   goQuote,
   invalidEach,
@@ -12,7 +11,7 @@ import {
 } from './field-error.ts';
 import { semanticEqual } from './json-object.ts';
 import { dns1123Label, labelValue, maskTrailingDash, qualifiedName } from './names.ts';
-import type { KubeObject, ObjectMeta, OwnerReference } from './object.ts';
+import type { ObjectMeta, OwnerReference } from './object.ts';
 
 /** All keys and values of an object's annotations together, in bytes. Stops an object from being a disk of its own. */
 export const annotationsMaxBytes = 256 * 1024;
@@ -221,20 +220,4 @@ export function validateFieldManager(manager: string, field: string): ErrorCause
     position += Buffer.byteLength(char);
   }
   return causes;
-}
-
-/** Each name at most once in a list: `Duplicate value` at every repeat. */
-export function uniqueNames(values: readonly (string | undefined)[], field: (i: number) => string): ErrorCause[] {
-  const seen = new Set<string>();
-  return values.flatMap((value, i) => {
-    if (value === undefined || value === '') return [];
-    if (seen.has(value)) return [duplicate(field(i), value)];
-    seen.add(value);
-    return [];
-  });
-}
-
-/** The object's status, which `kind` sees as `unknown` otherwise. */
-export function statusOf(object: KubeObject): Record<string, unknown> | undefined {
-  return object.status as Record<string, unknown> | undefined;
 }
