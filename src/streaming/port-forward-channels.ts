@@ -34,7 +34,16 @@ export async function forwardChannels(
     const error = channels.stream(2 * i + 1);
     data.write(portAnnouncement(port));
     error.write(portAnnouncement(port));
-    return relayPort({ port, data, error, podName, podUid, connect, signal: over.signal });
+    return relayPort({
+      port,
+      data,
+      error,
+      podName,
+      podUid,
+      connect,
+      signal: over.signal,
+      endsWithTarget: !closeSignal,
+    });
   });
   connection.start();
   await Promise.all(relays);

@@ -12,6 +12,8 @@ export interface Relay {
   readonly podUid: string;
   readonly connect: (port: number, signal: AbortSignal) => Promise<Duplex>;
   readonly signal: AbortSignal;
+  /** The client has no way to say that it sends no more, so that the pod's end of the connection is the end of all. */
+  readonly endsWithTarget: boolean;
 }
 
 /**
@@ -39,8 +41,11 @@ export async function relayPort(relay: Relay): Promise<void> {
   const end = (): void => void target.destroy();
   relay.signal.addEventListener('abort', end, { once: true });
   if (relay.signal.aborted || relay.data.destroyed) end();
-  await Promise.allSettled([pipeline(relay.data, target), pipeline(target, relay.data)]);
+  const toTarget = pipeline(relay.data, target).catch(() => undefined);
+  const toClient = pipeline(target, relay.data).catch(() => undefined);
+  await (relay.endsWithTarget ? toClient : Promise.all([toTarget, toClient]));
   relay.signal.removeEventListener('abort', end);
   target.destroy();
+  if (relay.endsWithTarget) relay.data.destroy();
   relay.error.end();
 }

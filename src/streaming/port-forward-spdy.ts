@@ -41,7 +41,16 @@ export async function forwardSpdyStreams(socket: Duplex, head: Buffer, options: 
     pairs.delete(requestId);
     const { data, error } = pair;
     const { podName, podUid, connect } = options;
-    const relay = relayPort({ port, data, error, podName, podUid, connect, signal: over.signal });
+    const relay = relayPort({
+      port,
+      data,
+      error,
+      podName,
+      podUid,
+      connect,
+      signal: over.signal,
+      endsWithTarget: false,
+    });
     relays.add(relay);
     void relay.finally(() => relays.delete(relay));
   };
