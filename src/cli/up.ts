@@ -12,7 +12,7 @@ export async function runUp(flags: UpFlags): Promise<void> {
   const started = performance.now();
   check(flags);
   const { nodeName, tokenAuthFile } = flags;
-  const stopping = stopSignal();
+  const { asked, hurry } = stopSignals();
   const cluster = await up({
     dataDirectory: flags.dataDir,
     bindAddress: flags.bindAddress,
@@ -27,9 +27,9 @@ export async function runUp(flags: UpFlags): Promise<void> {
   console.log(`ready after ${((performance.now() - started) / 1000).toFixed(2)} s. Use it with:`);
   console.log(`  export KUBECONFIG=${shellPath(cluster.adminKubeconfig)}`);
   console.log('  kubectl get nodes');
-  await stopping;
-  console.log('stopping: pods first');
-  await cluster.stop();
+  await asked;
+  console.log('stopping: pods first, within their grace periods (once more to end them at once)');
+  await cluster.stop(hurry);
   console.log('stopped');
 }
 
@@ -50,18 +50,20 @@ async function readTokenFile(path: string): Promise<string> {
   }
 }
 
-/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(130);
-        asked = true;
-        resolve();
-      });
-    }
-  });
+/** The first SIGINT or SIGTERM asks to stop, the second to hurry, the third ends the process as it is. */
+function stopSignals(): { readonly asked: Promise<void>; readonly hurry: AbortSignal } {
+  const asked = Promise.withResolvers<void>();
+  const hurry = new AbortController();
+  let times = 0;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      times++;
+      if (times === 1) asked.resolve();
+      else if (times === 2) hurry.abort();
+      else process.exit(130);
+    });
+  }
+  return { asked: asked.promise, hurry: hurry.signal };
 }
 
 function shellPath(path: string): string {

@@ -44,8 +44,8 @@ export interface NodeOptions {
 export interface RunningNode {
   /** The kubelet's port. */
   readonly port: number;
-  /** Ends every pod, then the node. */
-  shutdown(): Promise<void>;
+  /** Ends every pod, then the node; at once when `hurry` aborts. */
+  shutdown(hurry: AbortSignal): Promise<void>;
 }
 
 /** Registers a node and runs its kubelet. Resolves when the Node object says Ready. */
@@ -144,8 +144,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     void registration.run(abort.signal);
     return {
       port,
-      shutdown: async () => {
-        await kubelet.shutdown();
+      shutdown: async (hurry) => {
+        await kubelet.shutdown(hurry);
         await events.flush();
         await close();
       },

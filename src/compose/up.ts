@@ -49,9 +49,12 @@ export interface RunningCluster {
   readonly url: string;
   readonly adminKubeconfig: string;
   readonly nodeName: string;
-  /** Ends every pod, then everything else. */
-  stop(): Promise<void>;
+  /** Ends every pod within its grace period, then everything else; when `hurry` aborts, pods end at once. */
+  stop(hurry?: AbortSignal): Promise<void>;
 }
+
+/** Undoes one step of the start. */
+type StopStep = (hurry: AbortSignal) => Promise<unknown>;
 
 /** Starts a control plane and one node. Resolves when `/readyz` answers, the node is Ready and pods can be made. */
 export async function up(options: UpOptions): Promise<RunningCluster> {
@@ -59,10 +62,10 @@ export async function up(options: UpOptions): Promise<RunningCluster> {
   const nodeName = options.nodeName ?? defaultNodeName();
   await checkPort(options.securePort, options.bindAddress);
   const directory = await openClusterDirectory(options.dataDirectory);
-  const stops: (() => Promise<unknown>)[] = [() => directory.release()];
-  const stop = async (): Promise<void> => {
+  const stops: StopStep[] = [() => directory.release()];
+  const stop = async (hurry: AbortSignal = new AbortController().signal): Promise<void> => {
     for (const step of stops.splice(0).reverse()) {
-      await step().catch((error: unknown) => log.warn('a part did not stop cleanly', { error: String(error) }));
+      await step(hurry).catch((error: unknown) => log.warn('a part did not stop cleanly', { error: String(error) }));
     }
   };
   try {
@@ -82,7 +85,7 @@ async function startAll(
   options: UpOptions,
   directory: ClusterDirectory,
   nodeName: string,
-  stops: (() => Promise<unknown>)[],
+  stops: StopStep[],
 ): Promise<ControlPlane> {
   const { log, progress } = options;
   const clock = systemClock;
@@ -149,7 +152,7 @@ async function startAll(
     directory,
     observer: paths,
   });
-  stops.push(() => node.shutdown());
+  stops.push((hurry) => node.shutdown(hurry));
   const status = await runtime.status();
   const isolation = status.isolation.length === 0 ? 'nothing' : status.isolation.join(', ');
   progress(

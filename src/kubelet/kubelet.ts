@@ -72,12 +72,14 @@ export class Kubelet {
     await following;
   }
 
-  /** Ends every pod's containers, in time for the machine to stop. */
-  async shutdown(): Promise<void> {
+  /** Ends every pod's containers within their grace periods, or at once when `hurry` aborts. */
+  async shutdown(hurry: AbortSignal): Promise<void> {
     this.#accepting = false;
     await Promise.all(
       [...this.#workers.values()].map((w) =>
-        w.shutdown().catch((error: unknown) => this.#d.log.warn('a pod was not stopped', { error: String(error) })),
+        w
+          .shutdown(hurry)
+          .catch((error: unknown) => this.#d.log.warn('a pod was not stopped', { error: String(error) })),
       ),
     );
   }

@@ -119,12 +119,19 @@ export class PodWorker {
     await this.#running;
   }
 
-  /** Ends the pod's containers with the node: they start again with it, where their policy says so. */
-  async shutdown(): Promise<void> {
+  /**
+   * Ends the pod's containers with the node: they start again with it, where their policy says so. When `hurry` aborts, what is
+   * left of the grace period is over.
+   */
+  async shutdown(hurry: AbortSignal): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#running;
-    await this.#endContainers('Stopping container: the node shuts down', this.#grace());
+    const message = 'Stopping container: the node shuts down';
+    const cutShort = (): void => void this.#endContainers(message, 0);
+    hurry.addEventListener('abort', cutShort, { once: true });
+    await this.#endContainers(message, hurry.aborted ? 0 : this.#grace());
+    hurry.removeEventListener('abort', cutShort);
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
     await this.#d.refresh();
     this.#report(new Map());
