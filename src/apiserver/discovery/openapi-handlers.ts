@@ -13,8 +13,9 @@ export interface ApiDocuments {
   v3(path: string): Document | undefined;
 }
 
-const v2Protobuf = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
-const v2ProtobufOld = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+/** What clients ask for. Go's parser takes no `@` in a media type, so the answer is called by the second name. */
+const v2ProtobufAsked = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+const v2Protobuf = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 const immutableSeconds = 31_536_000;
 
 function accepts(request: ApiRequest, types: readonly string[]): string | undefined {
@@ -40,11 +41,11 @@ async function respondDocument(
 
 /** `/openapi/v2`: JSON, or the protobuf that kubectl up to 1.28 insists on. */
 export function answerOpenApiV2(request: ApiRequest, documents: ApiDocuments): Promise<void> {
-  const types = ['application/json', v2Protobuf, v2ProtobufOld];
+  const types = ['application/json', v2ProtobufAsked, v2Protobuf];
   const type = accepts(request, types);
   if (type === undefined) throw notAcceptable(types);
   if (type === 'application/json') return respondDocument(request, type, documents.v2Json(), 'no-cache, private');
-  return respondDocument(request, type, documents.v2Protobuf(), 'no-cache, private');
+  return respondDocument(request, v2Protobuf, documents.v2Protobuf(), 'no-cache, private');
 }
 
 let index: { readonly of: ApiDocuments; readonly document: Document } | undefined;

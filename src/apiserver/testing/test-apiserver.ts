@@ -235,13 +235,16 @@ export class TestClient {
         body === undefined || Buffer.isBuffer(body)
           ? body
           : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
-      const stream = this.#session.request({
-        ':method': method,
-        ':path': path,
-        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
-        ...(bytes === undefined ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      });
+      const stream = this.#session.request(
+        {
+          ':method': method,
+          ':path': path,
+          ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+          ...(bytes === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        { endStream: bytes === undefined },
+      );
       let answered: Record<string, string | string[] | undefined> = {};
       let status = 0;
       const chunks: Buffer[] = [];
@@ -268,7 +271,7 @@ export class TestClient {
           },
         });
       });
-      stream.end(bytes as Buffer | undefined);
+      if (bytes !== undefined) stream.end(bytes as Buffer);
     });
   }
 
