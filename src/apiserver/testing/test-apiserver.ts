@@ -350,4 +350,13 @@ export class TestWatch {
   stop(): void {
     this.#stream.close();
   }
+
+  /** Stops reading. */
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
 }
