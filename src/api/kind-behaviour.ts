@@ -123,6 +123,9 @@ const rulesOf = new Map<string, KindRules>([
   ['storage.k8s.io/VolumeAttachment', light.optimisticRules],
 ]);
 
+/** Subresources that the cluster itself writes: its reports, and where a pod was put. */
+const uncounted: ReadonlySet<string> = new Set(['status', 'binding']);
+
 type Resource = Pick<ResourceDefinition, 'group' | 'version' | 'kind' | 'namespaced'> & {
   readonly subresources: readonly Pick<ResourceDefinition['subresources'][number], 'name'>[];
 };
@@ -166,7 +169,7 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
       if (subresource === 'status') keepAllButStatus(object, old);
       else if (hasStatus) keepStatus(object, old);
       rules.prepareForUpdate?.(object, old, subresource);
-      if (counted && subresource !== 'status' && contentChanged(object, old)) {
+      if (counted && !uncounted.has(subresource) && contentChanged(object, old)) {
         object.metadata.generation = (old.metadata.generation ?? 0) + 1;
       }
     },

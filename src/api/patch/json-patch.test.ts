@@ -11,7 +11,9 @@ const refuses = (document: object, patch: unknown, reason: RegExp | string): voi
     (error: Error) => {
       assert.ok(isCode(error, 'Invalid'), error.message);
       assert.equal(error.message, general);
-      const cause = (error.cause as Error).message;
+      const [found] = error.details?.causes ?? [];
+      assert.equal(found?.field, 'patch');
+      const cause = found?.message ?? '';
       if (typeof reason === 'string') assert.equal(cause, reason);
       else assert.match(cause, reason);
       return true;

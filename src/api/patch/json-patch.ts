@@ -10,8 +10,8 @@ type Container = Record<string, unknown> | unknown[];
  * RFC 6902. All operations apply or none does. Like Kubernetes (evanphx/json-patch v4), `add` and `replace` take a missing `value` as null,
  * and array indexes may count from the end (`-1` is the last).
  *
- * Throws `BadRequest` for what is no list of operations, `RequestEntityTooLarge` beyond a limit, and `Invalid` with Kubernetes' general
- * sentence, and the reason as cause, for an operation that does not apply.
+ * Throws `BadRequest` for what is no list of operations, `RequestEntityTooLarge` beyond a limit, and `Invalid` for an operation
+ * that does not apply.
  */
 export function applyJsonPatch<T extends object>(document: T, patch: unknown): T {
   if (!Array.isArray(patch)) {
@@ -237,8 +237,9 @@ function tooLarge(reason: string): CausewayError {
   return new CausewayError('RequestEntityTooLarge', `Request entity is too large: ${reason}`);
 }
 
+/** Kubernetes' general sentence; which operation failed and why is in the causes, which kubectl shows. */
 function notApplied(reason: string): CausewayError {
   return new CausewayError('Invalid', 'the server rejected our request due to an error in our request', {
-    cause: new Error(reason),
+    details: { causes: [{ reason: 'FieldValueInvalid', field: 'patch', message: reason }] },
   });
 }
