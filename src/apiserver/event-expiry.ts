@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { MAX_TXN_OPS } from '../storage/limits.ts';
 import type { Store } from '../storage/store.ts';
+import { encoder } from './handlers/endpoint.ts';
 import type { WatchCaches } from './watch-cache/watch-cache.ts';
 
 /** Kubernetes' `--event-ttl`. */
@@ -36,9 +37,10 @@ export async function sweepEvents(options: {
   let deleted = 0;
   for (let i = 0; i < old.length; i += MAX_TXN_OPS) {
     const results = await Promise.all(
-      old.slice(i, i + MAX_TXN_OPS).map(({ key, resourceVersion, bytes }) =>
-        store.txn([{ type: 'delete', key, expected: resourceVersion, encode: () => bytes }]),
-      ),
+      old.slice(i, i + MAX_TXN_OPS).map((item) => {
+        const { key, resourceVersion: expected } = item;
+        return store.txn([{ type: 'delete', key, expected, encode: encoder(item.copy()) }]);
+      }),
     );
     deleted += results.filter((r) => r.ok).length;
   }
@@ -47,7 +49,12 @@ export async function sweepEvents(options: {
 
 function lastSeen(event: KubeObject): number {
   const series = event['series'] as { lastObservedTime?: string } | undefined;
-  const times = [series?.lastObservedTime, event['lastTimestamp'], event['eventTime'], event.metadata.creationTimestamp];
+  const times = [
+    series?.lastObservedTime,
+    event['lastTimestamp'],
+    event['eventTime'],
+    event.metadata.creationTimestamp,
+  ];
   const known = times.find((t) => typeof t === 'string' && t !== '');
   return Date.parse(String(known)) || 0;
 }

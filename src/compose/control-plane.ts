@@ -12,6 +12,7 @@ import { loadSchema } from '../api/schema/schema.ts';
 import { apiMachinery } from '../apiserver/api-machinery.ts';
 import { createApiserver } from '../apiserver/apiserver.ts';
 import { AuditLog } from '../apiserver/audit/audit-log.ts';
+import { expireEvents } from '../apiserver/event-expiry.ts';
 import { createWatchCaches } from '../apiserver/watch-cache/caches.ts';
 import { anonymousAuthenticator } from '../authn/anonymous.ts';
 import { serviceAccountAuthenticator } from '../authn/service-account.ts';
@@ -198,6 +199,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     });
     const { host, port } = await apiserver.listen({ port: options.port, host: options.host });
     opened.push(() => apiserver.close());
+    opened.push(expireEvents({ store, caches, clock, log: log.child('apiserver') }));
     const storage = { path: 'apiserver-to-storage', from: APISERVER, to: 'storage', transport: 'in-process' as const };
     opened.push(paths.opened(storage));
     return {
