@@ -5,6 +5,7 @@ import type { Deployment, DeploymentSpec } from '../generated/types.ts';
 import type { KindRules } from '../kind-rules.ts';
 import { immutable, nonNegative } from '../metadata.ts';
 import type { KubeObject } from '../object.ts';
+import { dropZeroes } from '../zero-values.ts';
 import {
   isZero,
   validateCounts,
@@ -14,6 +15,14 @@ import {
   validateWorkloadTemplate,
 } from './workload-validation.ts';
 
+const counts = [
+  'observedGeneration',
+  'replicas',
+  'updatedReplicas',
+  'readyReplicas',
+  'availableReplicas',
+  'unavailableReplicas',
+] as const;
 const asDeployment = (object: KubeObject): Deployment => object as unknown as Deployment;
 
 export const deploymentRules: KindRules = {
@@ -21,6 +30,8 @@ export const deploymentRules: KindRules = {
   defaults(object) {
     object.spec ??= {};
     const spec = asDeployment(object).spec as DeploymentSpec;
+    dropZeroes(spec, ['minReadySeconds', 'paused']);
+    dropZeroes(asDeployment(object).status, counts);
     spec.replicas ??= 1;
     spec.strategy ??= {};
     spec.strategy.type ||= 'RollingUpdate';
@@ -83,14 +94,10 @@ function validateStrategy({ strategy }: DeploymentSpec): ErrorCause[] {
 }
 
 function validateStatus({ status }: Deployment): ErrorCause[] {
-  return validateCounts(
-    { ...status },
-    ['observedGeneration', 'replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas'],
-    [
-      ['updatedReplicas', 'replicas', 'cannot be greater than status.replicas'],
-      ['readyReplicas', 'replicas', 'cannot be greater than status.replicas'],
-      ['availableReplicas', 'replicas', 'cannot be greater than status.replicas'],
-      ['availableReplicas', 'readyReplicas', 'cannot be greater than readyReplicas'],
-    ],
-  );
+  return validateCounts({ ...status }, counts, [
+    ['updatedReplicas', 'replicas', 'cannot be greater than status.replicas'],
+    ['readyReplicas', 'replicas', 'cannot be greater than status.replicas'],
+    ['availableReplicas', 'replicas', 'cannot be greater than status.replicas'],
+    ['availableReplicas', 'readyReplicas', 'cannot be greater than readyReplicas'],
+  ]);
 }

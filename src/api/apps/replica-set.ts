@@ -4,6 +4,7 @@ import type { ReplicaSet, ReplicaSetSpec } from '../generated/types.ts';
 import type { KindRules } from '../kind-rules.ts';
 import { immutable, nonNegative } from '../metadata.ts';
 import type { KubeObject } from '../object.ts';
+import { dropZeroes } from '../zero-values.ts';
 import { validateCounts, validateSelector, validateWorkloadTemplate } from './workload-validation.ts';
 
 const asReplicaSet = (object: KubeObject): ReplicaSet => object as unknown as ReplicaSet;
@@ -14,6 +15,14 @@ export const replicaSetRules: KindRules = {
   defaults(object) {
     object.spec ??= {};
     const spec = asReplicaSet(object).spec as ReplicaSetSpec;
+    dropZeroes(spec, ['minReadySeconds']);
+    // `replicas` is always shown.
+    dropZeroes(asReplicaSet(object).status, [
+      'fullyLabeledReplicas',
+      'readyReplicas',
+      'availableReplicas',
+      'observedGeneration',
+    ]);
     spec.replicas ??= 1;
     defaultPodTemplate(spec);
   },

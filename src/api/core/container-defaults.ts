@@ -1,5 +1,6 @@
 import type { Container, EphemeralContainer, Lifecycle, Probe } from '../generated/types.ts';
 import { canonicalizeResourceList } from '../quantity.ts';
+import { dropZeroes } from '../zero-values.ts';
 
 type AnyContainer = Container | EphemeralContainer;
 
@@ -10,13 +11,31 @@ export function defaultContainer(container: AnyContainer): void {
   }
   if (empty(container.terminationMessagePath)) container.terminationMessagePath = '/dev/termination-log';
   if (empty(container.terminationMessagePolicy)) container.terminationMessagePolicy = 'File';
-  for (const port of container.ports ?? []) if (empty(port.protocol)) port.protocol = 'TCP';
+  for (const port of container.ports ?? []) {
+    if (empty(port.protocol)) port.protocol = 'TCP';
+    dropZeroes(port, ['name', 'hostPort', 'hostIP']);
+  }
+  for (const mount of container.volumeMounts ?? []) dropZeroes(mount, ['readOnly', 'subPath', 'subPathExpr']);
+  dropZeroes(container, [
+    'workingDir',
+    'stdin',
+    'stdinOnce',
+    'tty',
+    'command',
+    'args',
+    'env',
+    'envFrom',
+    'ports',
+    'volumeMounts',
+  ]);
   for (const variable of container.env ?? []) {
+    dropZeroes(variable, ['value']);
     const { fieldRef, fileKeyRef } = variable.valueFrom ?? {};
     if (fieldRef !== undefined && empty(fieldRef.apiVersion)) fieldRef.apiVersion = 'v1';
     if (fileKeyRef !== undefined) fileKeyRef.optional ??= false;
   }
   container.resources ??= {};
+  dropZeroes(container.resources, ['limits', 'requests', 'claims']);
   canonicalizeResourceList(container.resources.limits);
   canonicalizeResourceList(container.resources.requests);
   for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) {
@@ -26,6 +45,7 @@ export function defaultContainer(container: AnyContainer): void {
 }
 
 function defaultProbe(probe: Probe): void {
+  dropZeroes(probe, ['initialDelaySeconds']);
   probe.timeoutSeconds ||= 1;
   probe.periodSeconds ||= 10;
   probe.successThreshold ||= 1;

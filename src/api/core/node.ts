@@ -5,6 +5,7 @@ import { parseCidr, validateCidr } from '../ip-address.ts';
 import type { KindRules } from '../kind-rules.ts';
 import type { KubeObject } from '../object.ts';
 import { canonicalizeResourceList } from '../quantity.ts';
+import { dropZeroes } from '../zero-values.ts';
 import { validateQuantityOf } from './resource-requirements.ts';
 import { validateTaints } from './scheduling-validation.ts';
 
@@ -19,6 +20,7 @@ export const nodeRules: KindRules = {
     canonicalizeResourceList(status?.allocatable);
     if (status?.capacity !== undefined) status.allocatable ??= { ...status.capacity };
     if (spec === undefined) return;
+    dropZeroes(spec, ['unschedulable', 'podCIDR', 'podCIDRs', 'providerID', 'taints']);
     if ((spec.podCIDR ?? '') !== '') spec.podCIDRs ??= [spec.podCIDR as string];
     else if (spec.podCIDRs?.[0] !== undefined) spec.podCIDR = spec.podCIDRs[0];
   },

@@ -1,10 +1,36 @@
 import type { Container, EphemeralContainer, Pod, PodSpec, PodTemplateSpec } from '../generated/types.ts';
 import { canonicalizeResourceList } from '../quantity.ts';
+import { dropZeroes } from '../zero-values.ts';
 import { defaultContainer, defaultRequests } from './container-defaults.ts';
 import { defaultVolume } from './volume-defaults.ts';
 
+const plainFields = [
+  'hostNetwork',
+  'hostPID',
+  'hostIPC',
+  'nodeName',
+  'hostname',
+  'subdomain',
+  'priorityClassName',
+  'serviceAccountName',
+  'serviceAccount',
+  'nodeSelector',
+  'volumes',
+  'initContainers',
+  'ephemeralContainers',
+  'imagePullSecrets',
+  'tolerations',
+  'hostAliases',
+  'readinessGates',
+  'topologySpreadConstraints',
+  'schedulingGates',
+  'resourceClaims',
+  'overhead',
+] as const;
+
 /** What pods and pod templates have in common. */
 export function defaultPodSpec(spec: PodSpec): void {
+  dropZeroes(spec, plainFields);
   spec.dnsPolicy ||= 'ClusterFirst';
   spec.restartPolicy ||= 'Always';
   // kubectl debug reads it without asking whether it is there.

@@ -41,7 +41,9 @@ export const podRules: KindRules = {
     } else if (subresource === 'ephemeralcontainers') {
       const containers = pod.spec?.ephemeralContainers;
       pod.spec = cloneJson(before.spec);
-      if (pod.spec !== undefined && containers !== undefined) pod.spec.ephemeralContainers = containers;
+      if (pod.spec === undefined) return;
+      if (containers === undefined) delete pod.spec.ephemeralContainers;
+      else pod.spec.ephemeralContainers = containers;
     }
   },
   validate(object) {

@@ -4,6 +4,7 @@ import type { KindRules } from '../kind-rules.ts';
 import { nameRule } from '../metadata.ts';
 import { dns1035Label } from '../names.ts';
 import type { KubeObject } from '../object.ts';
+import { dropZeroes } from '../zero-values.ts';
 import { validateLoadBalancerStatus, validateService, validateServiceUpdate } from './service-validation.ts';
 
 const asService = (object: KubeObject): Service => object as unknown as Service;
@@ -40,7 +41,21 @@ export const serviceRules: KindRules = {
   },
 };
 
+const plainFields = [
+  'clusterIP',
+  'clusterIPs',
+  'externalIPs',
+  'externalName',
+  'healthCheckNodePort',
+  'loadBalancerIP',
+  'loadBalancerSourceRanges',
+  'publishNotReadyAddresses',
+  'selector',
+] as const;
+
 function defaultSpec(spec: ServiceSpec): void {
+  dropZeroes(spec, plainFields);
+  for (const port of spec.ports ?? []) dropZeroes(port, ['name', 'nodePort']);
   spec.sessionAffinity ||= 'None';
   if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
   else if (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined) {
