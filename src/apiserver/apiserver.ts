@@ -6,7 +6,6 @@ import { Deadlines } from './deadlines.ts';
 import type { Apiserver, ApiserverDependencies, ListenOptions } from './dependencies.ts';
 import { DiscoveryDocuments } from './discovery/discovery-documents.ts';
 import { EgressSelector } from './egress-selector.ts';
-import { expireEvents } from './event-ttl.ts';
 import type { HandlerContext } from './handlers/endpoint.ts';
 import type { HealthCheck } from './health.ts';
 import { InFlight } from './in-flight.ts';
@@ -37,7 +36,7 @@ class Server implements Apiserver {
   readonly #context: HandlerContext;
   readonly #frontend: HttpFrontend;
   readonly #listener: TlsListener;
-  readonly #inFlight = new InFlight();
+  readonly #inFlight: InFlight;
   readonly #closing = new AbortController();
   readonly #kubelets: KubeletClient;
   readonly #deadlines = new Deadlines(limits.requestTimeoutMs);
@@ -47,6 +46,7 @@ class Server implements Apiserver {
   constructor(dependencies: ApiserverDependencies) {
     this.#dependencies = dependencies;
     const { machinery, clock, log, observer } = dependencies;
+    this.#inFlight = new InFlight(dependencies.inFlightLimits);
     this.#services = new ServiceAllocator({ ...dependencies.services, random: (n) => randomInt(n) });
     this.#context = {
       machinery,
@@ -156,8 +156,6 @@ class Server implements Apiserver {
       port,
     });
     this.#state = 'ready';
-    const events = this.#context.caches.of({ group: '', apiVersion: 'v1', kind: 'Event', plural: 'events' });
-    void expireEvents({ events, ...this.#context, log: this.#dependencies.log }, this.#closing.signal);
     return { host: options.host, port };
   }
 

@@ -52,6 +52,8 @@ export interface ApiserverDependencies {
     readonly nodePorts: { readonly first: number; readonly last: number };
   };
   readonly audit: AuditSink;
+  /** Requests under way at most, where it is not the default. */
+  readonly inFlightLimits?: { readonly readOnly?: number; readonly mutating?: number; readonly longRunning?: number };
   readonly observer: PathObserver;
   readonly paths: Pick<PathRegistry, 'list' | 'get' | 'subscribe' | 'revision'>;
   readonly version: string;

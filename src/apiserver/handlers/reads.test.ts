@@ -59,7 +59,8 @@ describe('list', () => {
       ['fieldSelector=metadata.name%3Da,metadata.name%3Db', []],
       ['fieldSelector=metadata.namespace%3Ddefault', ['a', 'b', 'c']],
     ];
-    for (const [query, expected] of cases) assert.deepEqual(names(await admin.get(`${secrets}?${query}`)), expected, query);
+    for (const [query, expected] of cases)
+      assert.deepEqual(names(await admin.get(`${secrets}?${query}`)), expected, query);
     for (const query of ['labelSelector=a%20in%20(', 'fieldSelector=data.k%3Dv', 'fieldSelector=x', 'limit=x']) {
       const answer = await admin.get(`${secrets}?${query}`);
       assert.equal(answer.status, 400, query);
@@ -105,7 +106,10 @@ describe('representations', () => {
   it('shows a Table, with as much of the object as is asked for', async () => {
     const list = (await admin.get(secrets, { accept: table })).json;
     assert.deepEqual([list.kind, list.apiVersion], ['Table', 'meta.k8s.io/v1']);
-    assert.deepEqual(list.columnDefinitions.map((c: { name: string }) => c.name), ['Name', 'Type', 'Data', 'Age']);
+    assert.deepEqual(
+      list.columnDefinitions.map((c: { name: string }) => c.name),
+      ['Name', 'Type', 'Data', 'Age'],
+    );
     assert.deepEqual(list.rows[0].cells.slice(0, 3), ['a', 'Opaque', 1]);
     assert.equal(list.rows[0].object.kind, 'PartialObjectMetadata');
     assert.equal(list.rows[0].object.data, undefined);
@@ -142,7 +146,10 @@ describe('representations', () => {
       const answer = await admin.get(`${secrets}/a`, accept === '' ? {} : { accept });
       assert.deepEqual([answer.status, answer.headers['content-type']], [status, type], accept);
     }
-    assert.match((await admin.get(secrets, { accept: 'text/html' })).json.message, /^only the following media types are accepted: application\/json, /);
+    assert.match(
+      (await admin.get(secrets, { accept: 'text/html' })).json.message,
+      /^only the following media types are accepted: application\/json, /,
+    );
     const list = await admin.get(secrets, { accept: protobuf });
     assert.equal(list.bytes.subarray(0, 4).toString('latin1'), 'k8s\0');
   });
@@ -163,12 +170,18 @@ describe('representations', () => {
     assert.equal(JSON.parse(gunzipSync(answer.bytes).toString()).data.big, big);
     assert.equal((await admin.get(path)).headers['content-encoding'], undefined);
     assert.equal((await admin.get(path, { 'accept-encoding': 'gzip;q=0' })).headers['content-encoding'], undefined);
-    assert.equal((await admin.get(`${secrets}/a`, { 'accept-encoding': 'gzip' })).headers['content-encoding'], undefined);
+    assert.equal(
+      (await admin.get(`${secrets}/a`, { 'accept-encoding': 'gzip' })).headers['content-encoding'],
+      undefined,
+    );
   });
 
   it('answers HEAD like GET, without a body', async () => {
     const answer = await admin.request('HEAD', `${secrets}/a`);
-    assert.deepEqual([answer.status, answer.bytes.length, answer.headers['content-type']], [200, 0, 'application/json']);
+    assert.deepEqual(
+      [answer.status, answer.bytes.length, answer.headers['content-type']],
+      [200, 0, 'application/json'],
+    );
   });
 });
 
@@ -185,9 +198,22 @@ describe('watch', () => {
     await admin.patch(`${secrets}/w`, { metadata: { labels: { app: 'y' } } });
     await admin.delete(`${secrets}/w`);
     await Promise.all([plain.until(3), tables.until(3), metadata.until(3), selected.until(2)]);
-    assert.deepEqual(plain.events.map((e) => e.type), ['ADDED', 'MODIFIED', 'DELETED']);
-    assert.deepEqual(selected.events.map((e) => e.type), ['ADDED', 'DELETED']);
-    assert.deepEqual(tables.events.map((e) => [e.object.kind, e.object.rows[0].cells[0]]), [['Table', 'w'], ['Table', 'w'], ['Table', 'w']]);
+    assert.deepEqual(
+      plain.events.map((e) => e.type),
+      ['ADDED', 'MODIFIED', 'DELETED'],
+    );
+    assert.deepEqual(
+      selected.events.map((e) => e.type),
+      ['ADDED', 'DELETED'],
+    );
+    assert.deepEqual(
+      tables.events.map((e) => [e.object.kind, e.object.rows[0].cells[0]]),
+      [
+        ['Table', 'w'],
+        ['Table', 'w'],
+        ['Table', 'w'],
+      ],
+    );
     assert.ok(metadata.events.every((e) => e.object.kind === 'PartialObjectMetadata' && e.object.data === undefined));
     for (const watch of [plain, tables, metadata, selected]) watch.stop();
   });
@@ -197,7 +223,10 @@ describe('watch', () => {
       `${secrets}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`,
     );
     await watch.until(4);
-    assert.deepEqual(watch.events.map((e) => e.type), ['ADDED', 'ADDED', 'ADDED', 'BOOKMARK']);
+    assert.deepEqual(
+      watch.events.map((e) => e.type),
+      ['ADDED', 'ADDED', 'ADDED', 'BOOKMARK'],
+    );
     assert.equal(watch.events[3].object.metadata.annotations['k8s.io/initial-events-end'], 'true');
     watch.stop();
     assert.equal((await admin.get(`${secrets}?watch=1&sendInitialEvents=true`)).status, 422);
@@ -243,7 +272,8 @@ describe('watch', () => {
     const healthy = admin.watch(`${configMaps}?watch=1&resourceVersion=${server.store.revision()}`);
     await healthy.status;
     const value = 'y'.repeat(900_000);
-    for (let i = 0; i < 30; i++) await admin.put(`${configMaps}/big`, { metadata: { name: 'big' }, data: { value, i: String(i) } });
+    for (let i = 0; i < 30; i++)
+      await admin.put(`${configMaps}/big`, { metadata: { name: 'big' }, data: { value, i: String(i) } });
     await healthy.until(30);
     healthy.stop();
     watch.resume();
@@ -278,13 +308,19 @@ describe('one object under two names', () => {
     );
     await admin.patch('/api/v1/namespaces/default/events/e', { metadata: { labels: { seen: 'yes' } } });
     await watch.until(2);
-    assert.deepEqual(watch.events.map((e) => [e.type, e.object.apiVersion, e.object.note]), [
-      ['ADDED', 'events.k8s.io/v1', 'all is well'],
-      ['MODIFIED', 'events.k8s.io/v1', 'all is well'],
-    ]);
+    assert.deepEqual(
+      watch.events.map((e) => [e.type, e.object.apiVersion, e.object.note]),
+      [
+        ['ADDED', 'events.k8s.io/v1', 'all is well'],
+        ['MODIFIED', 'events.k8s.io/v1', 'all is well'],
+      ],
+    );
     watch.stop();
     assert.deepEqual(names(await admin.get(`${fresh}?fieldSelector=regarding.name%3Da`)), ['e']);
-    assert.deepEqual(names(await admin.get('/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Db')), []);
+    assert.deepEqual(
+      names(await admin.get('/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Db')),
+      [],
+    );
     assert.equal((await admin.delete(`${fresh}/e`)).status, 200);
     assert.equal((await admin.get('/api/v1/namespaces/default/events/e')).status, 404);
   });

@@ -31,7 +31,7 @@ import type { Store } from '../../storage/store.ts';
 import type { Dialer } from '../../tunnel/dialer.ts';
 import { apiMachinery } from '../api-machinery.ts';
 import { createApiserver } from '../apiserver.ts';
-import type { ApiserverDependencies } from '../dependencies.ts';
+import type { Apiserver, ApiserverDependencies } from '../dependencies.ts';
 import { createWatchCaches } from '../watch-cache/caches.ts';
 import type { WatchCaches } from '../watch-cache/watch-cache.ts';
 import { testPki } from './test-pki.ts';
@@ -43,6 +43,7 @@ export interface TestApiserver {
   readonly directory: string;
   readonly store: Store;
   readonly caches: WatchCaches;
+  readonly apiserver: Apiserver;
   readonly dependencies: ApiserverDependencies;
   readonly paths: PathRegistry;
   readonly auditLines: string[];
@@ -176,6 +177,7 @@ export async function startTestApiserver(options: TestOptions = {}): Promise<Tes
     directory,
     store,
     caches,
+    apiserver,
     dependencies,
     paths,
     auditLines,
