@@ -98,6 +98,7 @@ async function assign(
     subresource: 'binding',
     dryRun,
     next: (pod) => bind(context, pod, binding, node),
+    ownChange: true,
     unconditional: true,
     uid: binding.metadata?.uid,
   });

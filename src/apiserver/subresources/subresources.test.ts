@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startTestApiserver, type TestAnswer, type TestApiserver, type TestClient } from '../testing/test-apiserver.ts';
+
+let server: TestApiserver;
+let admin: TestClient;
+const ns = '/api/v1/namespaces/default';
+const deployments = '/apis/apps/v1/namespaces/default/deployments';
+
+before(async () => {
+  server = await startTestApiserver();
+  admin = server.client();
+});
+after(() => server.close());
+
+async function created(path: string, body: object): Promise<TestAnswer['json']> {
+  const answer = await admin.post(path, body);
+  assert.equal(answer.status, 201, answer.text);
+  return answer.json;
+}
+
+function brief(answer: TestAnswer): unknown[] {
+  return [answer.status, answer.json.reason, answer.json.message];
+}
+
+const pod = (name: string, spec: object = {}) => ({
+  metadata: { name },
+  spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
+});
+
+describe('scale', () => {
+  before(() =>
+    created(deployments, {
+      metadata: { name: 'web' },
+      spec: {
+        replicas: 2,
+        selector: {
+          matchLabels: { app: 'web' },
+          matchExpressions: [{ key: 'tier', operator: 'In', values: ['b', 'a'] }],
+        },
+        template: {
+          metadata: { labels: { app: 'web', tier: 'a' } },
+          spec: { containers: [{ name: 'c', image: 'i' }] },
+        },
+      },
+    }),
+  );
+
+  it('shows and changes the replica count, and nothing else', async () => {
+    const scale = (await admin.get(`${deployments}/web/scale`)).json;
+    assert.deepEqual([scale.kind, scale.apiVersion, scale.spec], ['Scale', 'autoscaling/v1', { replicas: 2 }]);
+    assert.equal(scale.status.selector, 'app=web,tier in (a,b)');
+    const put = await admin.put(`${deployments}/web/scale`, { ...scale, spec: { replicas: 5 } });
+    assert.deepEqual([put.status, put.json.kind, put.json.spec.replicas], [200, 'Scale', 5]);
+    const patched = await admin.patch(`${deployments}/web/scale`, { spec: { replicas: 3 } });
+    assert.equal(patched.json.spec.replicas, 3);
+    const whole = (await admin.get(`${deployments}/web`)).json;
+    assert.deepEqual([whole.spec.replicas, whole.metadata.generation], [3, 3]);
+    assert.equal((await admin.put(`${deployments}/web/scale`, { ...scale, spec: { replicas: 9 } })).status, 409);
+  });
+
+  it('refuses what is no number of replicas, and shows a Table', async () => {
+    assert.match(
+      (await admin.patch(`${deployments}/web/scale`, { spec: { replicas: -1 } })).json.message,
+      /^Scale\.autoscaling "web" is invalid: spec\.replicas: Invalid value: -1: must be greater than or equal to 0$/,
+    );
+    assert.equal((await admin.get(`${deployments}/none/scale`)).status, 404);
+    assert.equal((await admin.delete(`${deployments}/web/scale`)).status, 405);
+    const get = await admin.get(`${deployments}/web/scale`, { accept: 'application/vnd.kubernetes.protobuf' });
+    assert.equal(get.bytes.subarray(0, 4).toString('latin1'), 'k8s\0');
+  });
+});
+
+describe('binding', () => {
+  it('assigns a pod to a node once', async () => {
+    await created(`${ns}/pods`, pod('free'));
+    const bound = await admin.post(`${ns}/pods/free/binding`, {
+      metadata: { name: 'free', annotations: { by: 'test' } },
+      target: { kind: 'Node', name: 'n1' },
+    });
+    assert.deepEqual([bound.status, bound.json.status], [201, 'Success']);
+    const object = (await admin.get(`${ns}/pods/free`)).json;
+    assert.deepEqual([object.spec.nodeName, object.metadata.annotations], ['n1', { by: 'test' }]);
+    const condition = object.status.conditions.find((c: { type: string }) => c.type === 'PodScheduled');
+    assert.equal(condition.status, 'True');
+    assert.deepEqual(brief(await admin.post(`${ns}/pods/free/binding`, { target: { kind: 'Node', name: 'n2' } })), [
+      409,
+      'Conflict',
+      'Operation cannot be fulfilled on pods/binding "free": pod free is already assigned to node "n1"',
+    ]);
+  });
+
+  it('takes POST to `bindings` too, and refuses nonsense', async () => {
+    await created(`${ns}/pods`, pod('other'));
+    assert.equal((await admin.post(`${ns}/pods/other/binding`, { target: { kind: 'Pod', name: 'x' } })).status, 422);
+    assert.equal((await admin.post(`${ns}/pods/other/binding`, { target: {} })).status, 422);
+    assert.equal(
+      (await admin.post(`${ns}/pods/other/binding`, { metadata: { name: 'free' }, target: { name: 'n' } })).status,
+      400,
+    );
+    assert.equal(
+      (await admin.post(`${ns}/bindings`, { metadata: { name: 'other' }, target: { name: 'n3' } })).status,
+      201,
+    );
+    assert.equal((await admin.get(`${ns}/pods/other`)).json.spec.nodeName, 'n3');
+    assert.equal((await admin.post(`${ns}/pods/absent/binding`, { target: { name: 'n' } })).status, 404);
+    await created(`${ns}/pods`, pod('gated', { schedulingGates: [{ name: 'example.com/wait' }] }));
+    assert.match(
+      (await admin.post(`${ns}/pods/gated/binding`, { target: { name: 'n' } })).json.message,
+      /has non-empty \.spec\.schedulingGates/,
+    );
+  });
+});
+
+describe('eviction', () => {
+  it('deletes as it says', async () => {
+    await created(`${ns}/pods`, pod('evicted', { nodeName: 'n1' }));
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'evicted' } };
+    assert.equal((await admin.post(`${ns}/pods/evicted/eviction?dryRun=All`, eviction)).status, 201);
+    assert.equal((await admin.get(`${ns}/pods/evicted`)).json.metadata.deletionTimestamp, undefined);
+    assert.equal(
+      (await admin.post(`${ns}/pods/evicted/eviction`, { ...eviction, metadata: { name: 'x' } })).status,
+      400,
+    );
+    const wrong = { ...eviction, deleteOptions: { preconditions: { uid: 'x' } } };
+    assert.equal((await admin.post(`${ns}/pods/evicted/eviction`, wrong)).status, 409);
+    const answer = await admin.post(`${ns}/pods/evicted/eviction`, {
+      ...eviction,
+      deleteOptions: { gracePeriodSeconds: 7 },
+    });
+    assert.deepEqual([answer.status, answer.json.status], [201, 'Success']);
+    assert.equal((await admin.get(`${ns}/pods/evicted`)).json.metadata.deletionGracePeriodSeconds, 7);
+  });
+});
+
+describe('token', () => {
+  it('issues a token that works, and dies with the pod that it is bound to', async () => {
+    await created(`${ns}/serviceaccounts`, { metadata: { name: 'sa' } });
+    const object = await created(`${ns}/pods`, pod('holder', { serviceAccountName: 'sa', nodeName: 'n1' }));
+    const answer = await admin.post(`${ns}/serviceaccounts/sa/token`, {
+      spec: {
+        expirationSeconds: 900,
+        boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'holder', uid: object.metadata.uid },
+      },
+    });
+    assert.equal(answer.status, 201, answer.text);
+    const { token, expirationTimestamp } = answer.json.status;
+    assert.ok(Math.abs(Date.parse(expirationTimestamp) - Date.now() - 900_000) < 5_000);
+    const holder = server.client('none', token);
+    // Nothing is allowed to it, but it is known.
+    assert.match(
+      (await holder.get('/api/v1/nodes')).json.message,
+      /^nodes is forbidden: User "system:serviceaccount:default:sa" cannot list/,
+    );
+    await admin.delete(`${ns}/pods/holder`, { gracePeriodSeconds: 0 });
+    assert.equal((await holder.get('/api/v1/nodes')).status, 401);
+  });
+
+  it('refuses what it cannot vouch for', async () => {
+    const path = `${ns}/serviceaccounts/sa/token`;
+    await created(`${ns}/pods`, pod('foreign', { serviceAccountName: 'default' }));
+    const reference = (name: string, more: object = {}) => ({
+      spec: { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, ...more } },
+    });
+    assert.deepEqual(brief(await admin.post(path, reference('foreign'))), [
+      400,
+      'BadRequest',
+      'cannot bind token for serviceaccount "sa" to pod running with different serviceaccount name.',
+    ]);
+    assert.equal((await admin.post(path, reference('absent'))).status, 404);
+    assert.equal((await admin.post(path, reference('foreign', { kind: 'ConfigMap' }))).status, 400);
+    assert.equal((await admin.post(`${ns}/serviceaccounts/none/token`, { spec: {} })).status, 404);
+    assert.match(
+      (await admin.post(path, { spec: { expirationSeconds: 60 } })).json.message,
+      /may not specify a duration less than 10 minutes/,
+    );
+    assert.equal((await admin.post(path, { metadata: { name: 'other' }, spec: {} })).status, 400);
+    assert.equal((await admin.get(path)).status, 405);
+  });
+});
+
+describe('what is not served yet', () => {
+  it('is refused by name', async () => {
+    await created(`${ns}/pods`, pod('p'));
+    for (const [path, message] of [
+      [`${ns}/pods/p/proxy/x`, 'pods "p" is forbidden: the subresource "proxy" is not served yet'],
+      [
+        `${ns}/services/kubernetes/proxy`,
+        'services "kubernetes" is forbidden: the subresource "proxy" is not served yet',
+      ],
+      ['/api/v1/nodes/n1/proxy/metrics', 'nodes "n1" is forbidden: the subresource "proxy" is not served yet'],
+    ] as const) {
+      assert.deepEqual(brief(await admin.get(path)), [403, 'Forbidden', message]);
+    }
+    assert.equal((await admin.patch(`${ns}/pods/p/resize`, {})).status, 403);
+    assert.equal((await admin.patch(`${ns}/pods/p/ephemeralcontainers`, {})).status, 403);
+    assert.equal((await admin.get(`${ns}/pods/p/nonsense`)).status, 404);
+    assert.equal((await admin.get(`${ns}/configmaps/c/status`)).status, 404);
+  });
+});
