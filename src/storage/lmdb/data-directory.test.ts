@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -11,6 +11,8 @@ import type { Store } from '../store.ts';
 import { openLmdbStore } from './store.ts';
 
 const openAt = (directory: string): Promise<Store> => openLmdbStore({ directory, clock: systemClock, log: silentLog });
+
+const NOBODY = 65_534;
 
 describe('data directory', () => {
   let root: string;
@@ -101,6 +103,22 @@ describe('data directory', () => {
     await assert.rejects(openAt(under), { message: `data directory ${under} cannot be read (ENOTDIR)` });
   });
 
+  it('is refused when it cannot be written', { skip: process.geteuid?.() !== 0 }, async () => {
+    const directory = path();
+    await mkdir(directory);
+    await chown(directory, NOBODY, NOBODY);
+    await chmod(directory, 0o500);
+    await chmod(root, 0o711);
+    process.seteuid?.(NOBODY);
+    try {
+      await refused(directory, 'cannot be written (EACCES)');
+      const below = join(directory, 'below');
+      await assert.rejects(openAt(below), { message: `data directory ${below} cannot be made (EACCES)` });
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
+
   it('is refused when others may read it', async () => {
     const directory = await filled();
     for (const mode of [0o750, 0o701, 0o777]) {
@@ -147,7 +165,7 @@ describe('data directory', () => {
     const store = await openAt(directory);
     assert.equal((await store.get('/k/122'))?.value.length, 1024);
     const corrupted = (error: unknown): boolean =>
-      isCode(error, 'InternalError') && error.message === 'storage: a record is corrupted';
+      isCode(error, 'InternalError') && error.message === 'storage: the record of revision 124 is corrupted';
     await assert.rejects(store.get('/k/123'), corrupted);
     await assert.rejects(store.list('/k/'), corrupted);
     await store.close();

@@ -25,7 +25,7 @@ export interface DataDirectory {
  */
 export async function openDataDirectory(directory: string): Promise<DataDirectory> {
   if ((await inspect(directory)) === 'absent') await makeDirectory(directory);
-  const lock = await lockDirectory(directory);
+  const lock = await takeLock(directory);
   try {
     // Another process may have set it up, or changed it, before the lock was ours.
     const fresh = (await inspect(directory)) !== 'complete';
@@ -35,6 +35,16 @@ export async function openDataDirectory(directory: string): Promise<DataDirector
   } catch (error) {
     await lock.release();
     throw error;
+  }
+}
+
+async function takeLock(directory: string): Promise<DirectoryLock> {
+  try {
+    return await lockDirectory(directory);
+  } catch (error) {
+    if (error instanceof CausewayError) throw error;
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    throw refuse(directory, `cannot be written (${String(code)})`, error);
   }
 }
 

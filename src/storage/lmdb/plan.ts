@@ -60,10 +60,12 @@ export class Plan {
   }
 
   #write(change: Change, record: IndexRecord): Entry {
-    const { op, held, value } = change;
+    const { op, held } = change;
     const key = Buffer.from(op.key);
     const previous = held === undefined ? NOWHERE : held.record;
-    const logged = encodeLog(op.type, previous, key, value);
+    const logged = encodeLog(op.type, previous, key, change.value);
+    // Readers keep these bytes for long. What `encode` gave may be a small part of a buffer pool, and would keep all of it.
+    const value = logged.subarray(logged.length - change.value.length);
     this.writes.push({ table: 'log', place: record, bytes: logged });
     this.writes.push({ table: 'index', key, bytes: encodeIndex(record, op.type) });
     this.bytes += logged.length;

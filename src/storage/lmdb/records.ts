@@ -55,8 +55,9 @@ export function decodeRevision(bytes: Buffer): number {
   return readRevision(bytes, 0);
 }
 
+/** The value is at its end. It has its memory to itself. */
 export function encodeLog(kind: ChangeKind, previous: Place, key: Buffer, value: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(LOG_HEADER + key.length + value.length);
+  const bytes = Buffer.allocUnsafeSlow(LOG_HEADER + key.length + value.length);
   bytes[CRC_END] = kind === 'put' ? PUT : DELETE;
   writePlace(bytes, previous, 5);
   bytes.writeUInt16BE(key.length, 15);
@@ -66,11 +67,11 @@ export function encodeLog(kind: ChangeKind, previous: Place, key: Buffer, value:
   return bytes;
 }
 
-/** `value` is a view of `bytes`. Throws `InternalError` when the bytes are not what was written. */
-export function decodeLog(bytes: Buffer): LogRecord {
+/** `value` is a view of `bytes`. Throws `InternalError` when the bytes are not what was written at that place. */
+export function decodeLog(bytes: Buffer, place: Place): LogRecord {
   const keyEnd = bytes.length < LOG_HEADER ? Number.POSITIVE_INFINITY : LOG_HEADER + bytes.readUInt16BE(15);
   if (keyEnd > bytes.length || crc32(bytes.subarray(CRC_END)) !== bytes.readUInt32BE(0)) {
-    throw new CausewayError('InternalError', 'storage: a record is corrupted');
+    throw new CausewayError('InternalError', `storage: the record of revision ${place.revision} is corrupted`);
   }
   return {
     kind: decodeKind(bytes[CRC_END]),

@@ -162,7 +162,7 @@ function snapshotOf(
     },
     log(place) {
       const bytes = log.get(encodePlace(place), options);
-      return bytes === undefined ? undefined : decodeLog(bytes);
+      return bytes === undefined ? undefined : decodeLog(bytes, place);
     },
     *indexRange(start, end) {
       for (const { key, value } of index.getRange({ start, end, transaction }))
@@ -170,7 +170,10 @@ function snapshotOf(
     },
     *logRange(start, end) {
       const range = { start: encodePlace(start), end: encodePlace(end), transaction };
-      for (const { key, value } of log.getRange(range)) yield { place: decodePlace(key), record: decodeLog(value) };
+      for (const { key, value } of log.getRange(range)) {
+        const place = decodePlace(key);
+        yield { place, record: decodeLog(value, place) };
+      }
     },
     lastPlace() {
       for (const key of log.getKeys({ reverse: true, limit: 1, transaction })) return decodePlace(key);
