@@ -160,7 +160,7 @@ export interface Update {
   create?(): KubeObject;
   /** A patch is made from the newest state, so it needs no `resourceVersion`. */
   readonly unconditional: boolean;
-  /** `next` is the apiserver's own doing: the rules for what a client may change do not hold. */
+  /** `next` is the apiserver's own doing, and was admitted as what it is: the rules for what a client may change do not hold. */
   readonly ownChange?: boolean;
   /** Only this object, not one of the same name. */
   readonly uid?: string | undefined;
@@ -218,17 +218,21 @@ async function updateOnce(
     oldObject: old,
     dryRun: update.dryRun,
   });
-  await context.admission.admit(attributes);
-  // What admission added has defaults of its own.
-  behaviour.applyDefaults(object);
-  if (update.ownChange !== true) behaviour.prepareForUpdate(object, old, update.subresource);
+  if (update.ownChange !== true) {
+    await context.admission.admit(attributes);
+    // What admission added has defaults of its own.
+    behaviour.applyDefaults(object);
+    behaviour.prepareForUpdate(object, old, update.subresource);
+  }
   metadata.resourceVersion = old.metadata.resourceVersion as string;
   const settle = await hooks.reserve?.(object, old, update.dryRun);
   let stored = false;
   try {
-    if (update.ownChange !== true) refuse(endpoint, object, behaviour.validateUpdate(object, old, update.subresource));
-    for (const warning of behaviour.warnings(object, old)) request.warn(warning);
-    await context.admission.validate(attributes);
+    if (update.ownChange !== true) {
+      refuse(endpoint, object, behaviour.validateUpdate(object, old, update.subresource));
+      for (const warning of behaviour.warnings(object, old)) request.warn(warning);
+      await context.admission.validate(attributes);
+    }
     request.objectUid = metadata.uid;
     if (endsHere(endpoint, object, old)) {
       const written = await removeNow(context, endpoint, object, current, update);
