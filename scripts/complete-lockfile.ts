@@ -46,12 +46,11 @@ function platform(name: string): Pick<Entry, 'os' | 'cpu' | 'libc'> | undefined 
   return { os: [os], cpu: [cpu], ...(os === 'linux' && libc !== undefined && { libc: [libc] }) };
 }
 
-/** Where a package that `from` asks for is looked for, nearest first, as Node does it. */
-function* places(from: string, name: string): Generator<string> {
-  for (let at = from; ; ) {
+/** Where a package that the one at `from` asks for can be, nearest first: `node_modules/a/node_modules/b`, `node_modules/b`. */
+function* placesOf(from: string, name: string): Generator<string> {
+  for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf('node_modules/') - 1))) {
     yield `${at === '' ? '' : `${at}/`}node_modules/${name}`;
     if (at === '') return;
-    at = at.slice(0, Math.max(0, at.lastIndexOf('node_modules/') - 1));
   }
 }
 
@@ -60,7 +59,7 @@ const lock = JSON.parse(text) as { packages: Record<string, Entry> };
 const added: Record<string, Entry> = {};
 for (const [from, entry] of Object.entries(lock.packages)) {
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
-    if ([...places(from, name)].some((place) => place in lock.packages)) continue;
+    if ([...placesOf(from, name)].some((place) => place in lock.packages)) continue;
     const on = platform(name);
     if (on === undefined || !/^\d+\.\d+\.\d+$/.test(version)) {
       console.error(`${from} needs ${name} ${version}, which is not in package-lock.json and cannot be added by hand`);

@@ -14,10 +14,10 @@ export interface SourceFile {
 const IMPORT =
   /^\s*(?:import|export)\s+(type\s+)?(?:[^'"`;]*?\s+from\s+)?['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/gm;
 
-/** The files of `src/`, tests and generated files left out. */
+/** The files of `src/`, tests, what only tests use, and generated files left out. */
 export function productFiles(): readonly SourceFile[] {
   return globSync('src/**/*.ts', { cwd: root })
-    .filter((p) => !p.includes('/generated/') && !/\.test\.ts$|-suite\.ts$/.test(p))
+    .filter((p) => !p.includes('/generated/') && !/\.test\.ts$|-suite\.ts$|\/testing\//.test(p))
     .sort()
     .map((path) => {
       const text = readFileSync(join(root, path), 'utf8');

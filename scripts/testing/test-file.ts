@@ -1,0 +1,139 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Line } from './events.ts';
+import { mounts } from './machine.ts';
+import { endLeftovers } from './processes.ts';
+
+export interface FileResult {
+  readonly file: string;
+  readonly passed: number;
+  readonly skipped: readonly string[];
+  readonly failures: readonly { readonly name: string; readonly why: string }[];
+  readonly seconds: number;
+  /** What the file printed, its last part. */
+  readonly output: string;
+}
+
+/** Kept of what a file prints. */
+const OUTPUT_LIMIT = 64 * 1024;
+const REPORTER = fileURLToPath(new URL('./events.ts', import.meta.url));
+
+/**
+ * Runs one test file in a process of its own, with a home and a temporary folder of its own below `folder`, and looks afterwards whether it
+ * left a process, a file or a mount behind. A file that crashes, hangs or has no test fails.
+ */
+export async function runTestFile(
+  file: string,
+  folder: string,
+  timeoutMs: number,
+  stop: AbortSignal,
+): Promise<FileResult> {
+  const started = Date.now();
+  const home = join(folder, 'h');
+  const temporary = join(folder, 't');
+  const events = join(folder, 'events');
+  mkdirSync(home, { recursive: true });
+  mkdirSync(temporary);
+  const { reason, output } = await spawnFile(file, { home, temporary, events, timeoutMs, stop });
+  const lines = readLines(events);
+  const failures = lines.flatMap((line) => (line.type === 'fail' ? [{ name: line.name, why: line.why }] : []));
+  const passed = lines.filter((line) => line.type === 'pass').length;
+  const skipped = lines.flatMap((line) => (line.type === 'skip' ? [line.name] : []));
+  const fail = (why: string) => failures.push({ name: file, why });
+
+  if (reason !== undefined) {
+    if (failures.length === 0 || !reason.startsWith('exit code')) fail(reason);
+  } else if (!lines.some((line) => line.type === 'end')) fail('the process ended before its tests did');
+  else if (passed + failures.length + skipped.length === 0) fail('there is no test in this file');
+  for (const { pid, command } of await endLeftovers(`CAUSEWAY_TEST_FOLDER=${folder}\0`, `${folder}/`)) {
+    fail(`left a process behind: ${pid} ${command}`);
+  }
+  for (const why of cleanUp(folder, temporary)) fail(why);
+  return { file, passed, skipped, failures, seconds: (Date.now() - started) / 1000, output };
+}
+
+interface Run {
+  readonly home: string;
+  readonly temporary: string;
+  readonly events: string;
+  readonly timeoutMs: number;
+  readonly stop: AbortSignal;
+}
+
+/** `reason` says why the process did not end well. */
+function spawnFile(file: string, run: Run): Promise<{ reason: string | undefined; output: string }> {
+  return new Promise((resolve) => {
+    const args = [`--test-reporter=${REPORTER}`, `--test-reporter-destination=${run.events}`, file];
+    // A process group of its own: what hangs is killed as a whole.
+    const child = spawn(process.execPath, args, {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: environment(run),
+    });
+    let output = '';
+    const keep = (chunk: string) => {
+      output = (output + chunk).slice(-OUTPUT_LIMIT);
+    };
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', keep);
+
+    let ended: string | undefined;
+    const end = (why: string) => {
+      ended ??= why;
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    };
+    const onStop = () => end('stopped, because the whole run took too long');
+    const timer = setTimeout(() => end(`did not end within ${run.timeoutMs / 1000} s`), run.timeoutMs);
+    run.stop.addEventListener('abort', onStop);
+    if (run.stop.aborted) onStop();
+    child.once('error', (error) => end(error.message));
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      run.stop.removeEventListener('abort', onStop);
+      // A grandchild may hold the pipes open; what it is, is found out later.
+      setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+        resolve({ reason: ended ?? outcome(code, signal), output });
+      }, 20);
+    });
+  });
+}
+
+function outcome(code: number | null, signal: string | null): string | undefined {
+  if (signal !== null) return `killed by ${signal}`;
+  return code === 0 ? undefined : `exit code ${code}`;
+}
+
+function environment({ home, temporary }: Run): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    HOME: home,
+    TMPDIR: temporary,
+    CAUSEWAY_TEST_FOLDER: join(home, '..'),
+  };
+  // What a person has set for a cluster of their own.
+  for (const name of Object.keys(env)) if (/^(KUBE|XDG_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name)) delete env[name];
+  return env;
+}
+
+function readLines(path: string): Line[] {
+  try {
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line.endsWith('}'))
+      .map((line) => JSON.parse(line) as Line);
+  } catch {
+    return [];
+  }
+}
+
+/** Never removes a folder in which something is mounted: it could be the machine's own. */
+function cleanUp(folder: string, temporary: string): string[] {
+  const mounted = mounts().filter((path) => path.startsWith(`${folder}/`));
+  const left = readdirSync(temporary).map((name) => `left in the temporary folder: ${name}`);
+  if (mounted.length > 0) return [...left, ...mounted.map((path) => `left mounted, and not removed: ${path}`)];
+  rmSync(folder, { recursive: true, force: true });
+  return left;
+}
