@@ -5,6 +5,8 @@ import { inspect } from 'node:util';
 export type Line =
   | { readonly type: 'pass' | 'skip'; readonly name: string }
   | { readonly type: 'fail'; readonly name: string; readonly why: string }
+  /** What the test runner itself has to say: an error outside of any test. */
+  | { readonly type: 'note'; readonly text: string }
   /** Every test was waited for. Without it the process ended too early: `process.exit()`, a signal. */
   | { readonly type: 'end' };
 
@@ -17,6 +19,9 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
 
 function lineOf(event: TestEvent): Line | undefined {
   if (event.type === 'test:summary') return { type: 'end' };
+  if (event.type === 'test:diagnostic') {
+    return event.data.message.startsWith('Error: ') ? { type: 'note', text: event.data.message } : undefined;
+  }
   if (event.type !== 'test:pass' && event.type !== 'test:fail') return undefined;
   const { name, details, skip, todo } = event.data;
   if (event.type === 'test:pass') {

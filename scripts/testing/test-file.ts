@@ -36,11 +36,13 @@ export async function runTestFile(
   const events = join(folder, 'events');
   mkdirSync(home, { recursive: true });
   mkdirSync(temporary);
-  const { reason, output } = await spawnFile(file, { home, temporary, events, timeoutMs, stop });
+  const { reason, output: printed } = await spawnFile(file, { home, temporary, events, timeoutMs, stop });
   const lines = readLines(events);
   const failures = lines.flatMap((line) => (line.type === 'fail' ? [{ name: line.name, why: line.why }] : []));
   const passed = lines.filter((line) => line.type === 'pass').length;
   const skipped = lines.flatMap((line) => (line.type === 'skip' ? [line.name] : []));
+  const notes = lines.flatMap((line) => (line.type === 'note' ? [`${line.text}\n`] : []));
+  const output = printed + notes.join('');
   const fail = (why: string) => failures.push({ name: file, why });
 
   if (reason !== undefined) {
