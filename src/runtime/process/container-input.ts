@@ -1,17 +1,20 @@
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { tell, writeFifo } from './fifo.ts';
+import { tell } from './fifo.ts';
+import { writePipe } from './pipe-pool.ts';
 
-/** A container's standard input, which every attached client writes to. */
+/** A container's standard input, which every attached client writes to. `path` is its pipe, once it is there. */
 export class ContainerInput {
   readonly #directory: string;
   readonly #once: boolean;
+  readonly #path: () => string | undefined;
   #socket: Socket | undefined;
 
-  constructor(directory: string, once: boolean) {
+  constructor(directory: string, once: boolean, path: () => string | undefined) {
     this.#directory = directory;
     this.#once = once;
+    this.#path = path;
   }
 
   /** One client's way in. With `stdinOnce` the first to end ends it for good, as Kubernetes says. */
@@ -36,7 +39,9 @@ export class ContainerInput {
   #open(): Socket | undefined {
     if (this.#socket !== undefined) return this.#socket;
     try {
-      this.#socket = writeFifo(join(this.#directory, 'stdin'));
+      const path = this.#path();
+      if (path === undefined) return undefined;
+      this.#socket = writePipe(path);
       this.#socket.on('error', () => undefined);
     } catch {
       // Nobody reads any more.

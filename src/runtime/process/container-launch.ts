@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CausewayError } from '../../lib/errors.ts';
 import { type EntryContext, sharesPidNamespace, startCommand } from './entry.ts';
-import { openBoth, readFifo, tell } from './fifo.ts';
+import { tell } from './fifo.ts';
 import { START_DEADLINE_MS } from './limits.ts';
 import { type MountExpectation, mountProblem, readMountTable } from './mount-table.ts';
+import { type Pipe, type PipePool, readPipe } from './pipe-pool.ts';
 import { identify, isAlive, type ProcessIdentity, processTree } from './process-identity.ts';
 import { TOOL_ENVIRONMENT } from './run-tool.ts';
 import { SHIM } from './scripts.ts';
@@ -17,13 +18,20 @@ import { withSealedStdio } from './sealed-stdio.ts';
 const BUILD_MS = 3_000;
 
 /** Starts the shell that tends the container, which starts everything else. Its FIFOs are in place. */
-export function spawnShim(entry: EntryContext, stateDirectory: string): ProcessIdentity {
+export async function spawnShim(entry: EntryContext, pool: PipePool, stateDirectory: string): Promise<ProcessIdentity> {
   const { host, container, directory } = entry;
-  const pipes = ['stdout', 'stderr', 'status', 'ack'].map((name) => openBoth(join(directory, name)));
+  const { stdin } = container.config;
+  const pipes: Pipe[] = [];
   const errors = openSync(join(directory, 'launch.log'), 'w', 0o600);
   try {
-    const command = ['-c', SHIM, 'shim', directory, container.config.stdin ? 'stdin' : '-', ...startCommand(entry)];
-    const child = withSealedStdio(['ignore', 'ignore', errors, ...pipes], (stdio) =>
+    for (const name of SHIM_PIPES) {
+      if (name === 'stdin' && !stdin) continue;
+      const pipe = await pool.take();
+      pipes.push(pipe);
+      if (host.root && name.startsWith('std')) pipe.giveTo(container.user);
+    }
+    const command = ['-c', SHIM, 'shim', directory, stdin ? 'stdin' : '-', ...startCommand(entry)];
+    const child = withSealedStdio(['ignore', 'ignore', errors, ...pipes.map(({ both }) => both)], (stdio) =>
       spawn(host.tools.path('sh'), command, {
         stdio,
         detached: true,
@@ -37,8 +45,17 @@ export function spawnShim(entry: EntryContext, stateDirectory: string): ProcessI
     if (shim === undefined) throw new CausewayError('InternalError', 'the container could not be started: no process');
     return shim;
   } finally {
-    for (const fd of [...pipes, errors]) closeSync(fd);
+    closeSync(errors);
+    for (const pipe of pipes) pipe.close();
   }
+}
+
+/** The descriptors of the shim from 3 up; what they hold is there for whoever opens it by the shim's pid, also after a restart. */
+const SHIM_PIPES = ['stdout', 'stderr', 'status', 'ack', 'stdin'] as const;
+
+export function shimPipe(shim: ProcessIdentity, name: (typeof SHIM_PIPES)[number]): string {
+  // The shim's own standard input is the reading end of the container's.
+  return `/proc/${shim.pid}/fd/${name === 'stdin' ? 0 : 3 + SHIM_PIPES.indexOf(name)}`;
 }
 
 /**
@@ -147,7 +164,7 @@ class LineReader {
   #text = '';
 
   constructor(path: string) {
-    this.#source = readFifo(path);
+    this.#source = readPipe(path);
     this.#source.on('error', () => undefined);
   }
 

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import type { ContainerLog, OutputStream } from './container-log.ts';
-import { readFifo } from './fifo.ts';
+
 import { ATTACH_QUEUE_BYTES, ATTACH_STALL_MS } from './limits.ts';
+import { readPipe } from './pipe-pool.ts';
 
 /** One attached client's copy of one stream. */
 class Tap extends Readable {
@@ -24,13 +25,13 @@ class Tap extends Readable {
 }
 
 /** One of a container's output pipes: into the log first, then to whoever is attached. */
-class Pipe {
+class OutputPipe {
   readonly #source: Socket;
   readonly #taps = new Set<Tap>();
   readonly ended: Promise<void>;
 
   constructor(path: string, stream: OutputStream, log: ContainerLog) {
-    this.#source = readFifo(path);
+    this.#source = readPipe(path);
     this.ended = new Promise((resolve) => {
       this.#source.once('close', () => {
         log.end(stream);
@@ -85,14 +86,14 @@ class Pipe {
 
 /** What a container says, from its pipes. */
 export class ContainerOutput {
-  readonly #pipes: Record<OutputStream, Pipe>;
+  readonly #pipes: Record<OutputStream, OutputPipe>;
   readonly #log: ContainerLog;
 
   constructor(paths: Record<OutputStream, string>, log: ContainerLog) {
     this.#log = log;
     this.#pipes = {
-      stdout: new Pipe(paths.stdout, 'stdout', log),
-      stderr: new Pipe(paths.stderr, 'stderr', log),
+      stdout: new OutputPipe(paths.stdout, 'stdout', log),
+      stderr: new OutputPipe(paths.stderr, 'stderr', log),
     };
   }
 

@@ -6,13 +6,15 @@ import { CausewayError } from '../../lib/errors.ts';
 import type { ContainerStats, ContainerStatus } from '../runtime.ts';
 import type { Cgroup } from './cgroups.ts';
 import { ContainerInput } from './container-input.ts';
-import { Launch, spawnShim } from './container-launch.ts';
+import { Launch, shimPipe, spawnShim } from './container-launch.ts';
 import { ContainerLog } from './container-log.ts';
 import { ContainerOutput } from './container-output.ts';
 import { bwrapArguments, containerEnvironment, type EntryContext, hasOwnPidNamespace, isFiltered } from './entry.ts';
-import { openBoth, readFifo, tell } from './fifo.ts';
+import { openBoth, tell } from './fifo.ts';
 import { KILL_DEADLINE_MS } from './limits.ts';
 import type { MountExpectation } from './mount-table.ts';
+import { readPipe } from './pipe-pool.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import { isAlive, killTree, signalProcess } from './process-identity.ts';
 import { type ContainerRecord, containerDirectory, removeTree, writeRecord } from './records.ts';
 import type { RuntimeContext } from './runtime-context.ts';
@@ -20,7 +22,7 @@ import type { Sandbox } from './sandbox.ts';
 import { environmentScript } from './scripts.ts';
 import { signalNamed } from './signals.ts';
 
-const FIFOS = ['stdin', 'stdout', 'stderr', 'status', 'ack', 'start', 'info', 'go', 'resize', 'closestdin'];
+const FIFOS = ['start', 'info', 'go', 'resize', 'closestdin'];
 /** Milliseconds that output may take to arrive after the end: a stray process may hold a pipe open. */
 const DRAIN_MS = 2_000;
 /** containerd's exit code for a container whose command could not be started. */
@@ -51,7 +53,10 @@ export class Container {
     this.#context = context;
     this.sandbox = sandbox;
     this.#record = record;
-    this.input = new ContainerInput(this.directory, record.config.stdinOnce);
+    this.input = new ContainerInput(this.directory, record.config.stdinOnce, () => {
+      const { shim } = this.#record;
+      return shim === undefined ? undefined : shimPipe(shim, 'stdin');
+    });
     if (record.exitCode !== undefined) this.#exited.resolve({ exitCode: record.exitCode });
   }
 
@@ -151,16 +156,16 @@ export class Container {
     readonly expectation: MountExpectation;
   }): Promise<void> {
     this.starting = true;
-    const { host, fifos, clock } = this.#context;
+    const { fifos, pipes, clock } = this.#context;
     const at = (name: string): string => join(this.directory, name);
     for (const name of [...FIFOS, 'exit']) rmSync(at(name), { force: true });
-    await fifos.place(FIFOS.map(at), host.root ? this.#record.user : undefined);
+    await fifos.place(FIFOS.map(at));
     writeFileSync(at('args'), `${bwrapArguments(this.entry, view.bwrapArguments).join('\0')}\0`, { mode: 0o600 });
     const handshake = ['info', 'go', 'start'].map((name) => openBoth(at(name)));
     try {
-      const shim = spawnShim(this.entry, this.#context.stateDirectory);
+      const shim = await spawnShim(this.entry, pipes, this.#context.stateDirectory);
       this.#save({ shim });
-      this.#openOutput();
+      this.#openOutput(shim);
       const launch = new Launch(this.entry, shim);
       const problem = await launch.complete(view.expectation, (init) => this.#save({ init }));
       if (problem !== undefined) {
@@ -176,12 +181,9 @@ export class Container {
     }
   }
 
-  #openOutput(): void {
+  #openOutput(shim: ProcessIdentity): void {
     const log = new ContainerLog(this.#record.logPath, this.#context.clock);
-    this.#output = new ContainerOutput(
-      { stdout: join(this.directory, 'stdout'), stderr: join(this.directory, 'stderr') },
-      log,
-    );
+    this.#output = new ContainerOutput({ stdout: shimPipe(shim, 'stdout'), stderr: shimPipe(shim, 'stderr') }, log);
   }
 
   /** As with containerd, a command that cannot be started makes an exited container, and the caller gets the reason. */
@@ -202,8 +204,9 @@ export class Container {
 
   /** The end of a container, from its shim: now, or while nobody looked. */
   #watchStatus(): void {
-    if (this.#record.exitCode !== undefined) return;
-    const status = readFifo(join(this.directory, 'status'));
+    const { exitCode, shim } = this.#record;
+    if (exitCode !== undefined || shim === undefined) return;
+    const status = readPipe(shimPipe(shim, 'status'));
     this.#status = status;
     let text = '';
     let done = false;
@@ -241,7 +244,7 @@ export class Container {
     if (exitCode === undefined && init !== undefined) signalProcess(init, 'SIGKILL');
     if (!hasOwnPidNamespace(this.sandbox.record)) this.#cgroup?.kill();
     // The shim lets go of the pipes now, so that they end when they are empty.
-    tell(join(this.directory, 'ack'), 'read\n');
+    if (shim !== undefined) tell(shimPipe(shim, 'ack'), 'read\n');
     await Promise.race([this.#output?.drained(), delay(DRAIN_MS, undefined, { ref: false })]);
     this.#output?.close();
     if (this.#closed) return;
@@ -259,7 +262,7 @@ export class Container {
       exitCode: end.exitCode,
       reason: end.reason,
       message: end.message,
-      finishedAt: this.#exitTime() ?? this.#context.clock.now(),
+      finishedAt: Math.max(this.#exitTime() ?? this.#context.clock.now(), this.#record.startedAt ?? 0),
       startedAt: this.#record.startedAt ?? (end.reason === 'StartError' ? undefined : this.#record.createdAt),
     });
     this.#status?.destroy();
@@ -296,7 +299,7 @@ export class Container {
       );
       return;
     }
-    this.#openOutput();
+    this.#openOutput(shim);
     this.#watchStatus();
   }
 

@@ -84,11 +84,12 @@ function underTerminal(context: EntryContext, user: ContainerUser, command: read
   ];
 }
 
-function finalStep(context: EntryContext, script: string, command: readonly string[]): string[] {
+function finalStep(context: EntryContext, script: string, command: readonly string[], tty: boolean): string[] {
   const { host, sandbox, container } = context;
   const { viaEnv } = environmentScript(containerEnvironment(sandbox, container));
   const env = viaEnv.length > 0 ? [host.tools.path('env'), ...viaEnv] : [];
-  return [host.tools.path('sh'), '-c', script, 'sh', container.config.workingDir || '/', ...env, ...command];
+  const terminal = tty ? host.tools.path('setsid') : '';
+  return [host.tools.path('sh'), '-c', script, 'sh', container.config.workingDir || '/', terminal, ...env, ...command];
 }
 
 /** The container's environment: what every Kubernetes container has, then what its spec says. */
@@ -138,7 +139,7 @@ export function startCommand(context: EntryContext): string[] {
     ...[host.tools.path('nsenter'), ...namespaces, '--'],
     ...[host.tools.path('bwrap'), '--args', '5', '--'],
     ...dropPrivileges(context),
-    ...finalStep(context, FINAL_START, [...command, ...args]),
+    ...finalStep(context, FINAL_START, [...command, ...args], tty),
   ];
   return tty ? underTerminal(context, container.user, enter) : enter;
 }
@@ -170,7 +171,7 @@ export function execCommand(context: EntryContext, command: readonly string[], t
     ...(filtered || host.root ? [] : [host.tools.path('setpriv'), '--no-new-privs', '--']),
     ...[nsenter, ...namespaces, '--'],
     ...dropPrivileges(context),
-    ...finalStep(context, FINAL_EXEC, command),
+    ...finalStep(context, FINAL_EXEC, command, tty),
   ];
   return tty ? underTerminal(context, container.user, join) : join;
 }

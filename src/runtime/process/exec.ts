@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { closeSync, rmSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
 import { CausewayError } from '../../lib/errors.ts';
 import type { ExecOptions, ProcessStreams } from '../runtime.ts';
 import type { Container } from './container.ts';
 import { execCommand } from './entry.ts';
-import { openBoth, openForProcess, readFifo, writeFifo } from './fifo.ts';
 import { EXECS_PER_CONTAINER } from './limits.ts';
+import type { Pipe } from './pipe-pool.ts';
 import { identify, isAlive, killTree } from './process-identity.ts';
 import { TOOL_ENVIRONMENT } from './run-tool.ts';
 import type { RuntimeContext } from './runtime-context.ts';
@@ -17,21 +15,34 @@ import { withSealedStdio } from './sealed-stdio.ts';
 /** Milliseconds without output after the end, before a pipe that a background process still holds is closed. */
 const LINGER_MS = 1_000;
 
-/** One stream between Causeway and the process: a FIFO, not Node's socket pair, because `/dev/stdout` cannot be opened on a socket. */
+/** One stream between Causeway and the process. */
 interface Strand {
   readonly ours: Socket;
   readonly theirs: number;
-  readonly both: number;
+  readonly pipe: Pipe;
 }
 
-function strand(path: string, direction: 'in' | 'out'): Strand {
-  const both = openBoth(path);
-  try {
-    const ours = direction === 'in' ? writeFifo(path) : readFifo(path);
-    ours.on('error', () => undefined);
-    return { ours, theirs: openForProcess(path, direction === 'in' ? 'read' : 'write'), both };
-  } finally {
-    rmSync(path, { force: true });
+interface Strands {
+  readonly stdin: Strand | undefined;
+  readonly stdout: Strand | undefined;
+  readonly stderr: Strand | undefined;
+  readonly control: Strand | undefined;
+}
+
+async function strand(context: RuntimeContext, container: Container, direction: 'in' | 'out'): Promise<Strand> {
+  const pipe = await context.pipes.take();
+  if (context.host.root) pipe.giveTo(container.record.user);
+  const ours = direction === 'in' ? pipe.writer() : pipe.reader();
+  ours.on('error', () => undefined);
+  return { ours, theirs: pipe.end(direction === 'in' ? 'read' : 'write'), pipe };
+}
+
+/** Only the process holds its ends from now on, so that each stream ends when it should. */
+function release(strands: Strands): void {
+  for (const entry of Object.values(strands)) {
+    if (entry === undefined) continue;
+    closeSync(entry.theirs);
+    entry.pipe.close();
   }
 }
 
@@ -55,29 +66,24 @@ export async function execInContainer(
     );
   container.execs += 1;
   try {
-    const wanted = {
-      stdin: options.stdin ? ('in' as const) : undefined,
-      stdout: options.stdout || options.tty ? ('out' as const) : undefined,
-      stderr: options.stderr && !options.tty ? ('out' as const) : undefined,
-      control: options.tty ? ('in' as const) : undefined,
+    const open = (wanted: boolean, direction: 'in' | 'out'): Promise<Strand> | undefined =>
+      wanted ? strand(context, container, direction) : undefined;
+    const strands: Strands = {
+      stdin: await open(options.stdin, 'in'),
+      stdout: await open(options.stdout || options.tty, 'out'),
+      stderr: await open(options.stderr && !options.tty, 'out'),
+      control: await open(options.tty, 'in'),
     };
-    const base = join(container.directory, `exec-${randomBytes(8).toString('hex')}`);
-    const paths = Object.entries(wanted)
-      .filter(([, way]) => way !== undefined)
-      .map(([key]) => `${base}-${key}`);
-    await context.fifos.place(paths, context.host.root ? container.record.user : undefined);
-    signal.throwIfAborted();
-    checkRunning(container);
-    const open = (key: keyof typeof wanted): Strand | undefined => {
-      const way = wanted[key];
-      return way === undefined ? undefined : strand(`${base}-${key}`, way);
-    };
-    return run(context, container, options, signal, {
-      stdin: open('stdin'),
-      stdout: open('stdout'),
-      stderr: open('stderr'),
-      control: open('control'),
-    });
+    try {
+      signal.throwIfAborted();
+      checkRunning(container);
+      return run(context, container, options, signal, strands);
+    } catch (error) {
+      for (const entry of Object.values(strands)) entry?.ours.destroy();
+      throw error;
+    } finally {
+      release(strands);
+    }
   } catch (error) {
     container.execs -= 1;
     throw error;
@@ -90,13 +96,6 @@ function checkRunning(container: Container): void {
     throw new CausewayError('NotFound', `container "${config.name}" is not running`);
 }
 
-interface Strands {
-  readonly stdin: Strand | undefined;
-  readonly stdout: Strand | undefined;
-  readonly stderr: Strand | undefined;
-  readonly control: Strand | undefined;
-}
-
 function run(
   context: RuntimeContext,
   container: Container,
@@ -105,7 +104,7 @@ function run(
   strands: Strands,
 ): ProcessStreams {
   const [file = '', ...args] = execCommand(container.entry, options.command, options.tty);
-  const all = Object.values(strands).filter((entry): entry is Strand => entry !== undefined);
+  const all = Object.values(strands).filter((entry) => entry !== undefined);
   const end = (entry: Strand | undefined): number | 'ignore' => entry?.theirs ?? 'ignore';
   const wanted = [end(strands.stdin), end(strands.stdout), end(strands.stderr), end(strands.control)];
   const child = withSealedStdio(wanted, (stdio) =>
@@ -116,10 +115,6 @@ function run(
       env: { ...TOOL_ENVIRONMENT, CAUSEWAY_STATE: context.stateDirectory },
     }),
   );
-  for (const { theirs, both } of all) {
-    closeSync(theirs);
-    closeSync(both);
-  }
   const identity = child.pid === undefined ? undefined : identify(child.pid);
   const close = (): void => {
     if (identity !== undefined && child.exitCode === null && child.signalCode === null) killTree(identity);
@@ -168,8 +163,8 @@ function endWhenQuiet(source: Socket): void {
       clearInterval(timer);
       return;
     }
-    const waitsForReader = source.readableLength > 0 || source.isPaused();
-    if (source.bytesRead === seen && !waitsForReader) {
+    // What the reader has not taken yet must not be lost.
+    if (source.bytesRead === seen && source.readableLength === 0) {
       clearInterval(timer);
       source.push(null);
     }

@@ -29,6 +29,7 @@ import { FifoPool } from './fifo.ts';
 import { canonical, masksFor } from './hidden-paths.ts';
 import { type Host, inspectHost } from './host.ts';
 import { PodNetwork } from './network.ts';
+import { PipePool } from './pipe-pool.ts';
 import { PodDialers } from './pod-dialer.ts';
 import {
   type ContainerRecord,
@@ -97,6 +98,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     nodeAddresses: options.nodeAddresses ?? ownAddresses(),
     network,
     fifos: new FifoPool(join(stateDirectory, 'fifos'), host.tools.has('mkfifo') ? host.tools.path('mkfifo') : 'mkfifo'),
+    pipes: new PipePool(host.tools.has('sh') ? host.tools.path('sh') : 'sh'),
     filterPath,
     clock: options.clock,
     log,
@@ -353,6 +355,7 @@ class ProcessRuntime implements Runtime {
     for (const sandbox of this.#sandboxes.values()) sandbox.close();
     this.#events.close();
     this.#context.fifos.close();
+    this.#context.pipes.close();
     if (this.#sandboxes.size > 0) return;
     await this.#context.network?.tearDown();
     this.#host.cgroups?.removeRoot();

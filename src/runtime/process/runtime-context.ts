@@ -4,6 +4,7 @@ import type { RuntimeEvent } from '../runtime.ts';
 import type { FifoPool } from './fifo.ts';
 import type { Host } from './host.ts';
 import type { PodNetwork } from './network.ts';
+import type { PipePool } from './pipe-pool.ts';
 
 /** What sandboxes and containers share. */
 export interface RuntimeContext {
@@ -16,6 +17,7 @@ export interface RuntimeContext {
   readonly nodeAddresses: readonly string[];
   readonly network: PodNetwork | undefined;
   readonly fifos: FifoPool;
+  readonly pipes: PipePool;
   readonly filterPath: string;
   readonly clock: Clock;
   readonly log: Log;

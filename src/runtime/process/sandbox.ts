@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { CausewayError } from '../../lib/errors.ts';
 import type { PodSandbox } from '../runtime.ts';
 import { hasOwnNetwork, sharesPidNamespace } from './entry.ts';
-import { openBoth, openForProcess, readFifo } from './fifo.ts';
 import { SHM_BYTES, START_DEADLINE_MS } from './limits.ts';
-import { identify, isAlive, signalProcess } from './process-identity.ts';
+import { readPipe } from './pipe-pool.ts';
+import { identify, isAlive, type ProcessIdentity, signalProcess } from './process-identity.ts';
 import { removeTree, type SandboxRecord, sandboxDirectory, writeRecord } from './records.ts';
 import { TOOL_ENVIRONMENT } from './run-tool.ts';
 import type { RuntimeContext } from './runtime-context.ts';
@@ -63,7 +63,6 @@ export class Sandbox {
       mkdirSync(path, { recursive: true, mode: 0o700 });
     this.#save({});
     this.#writeFiles();
-    await this.#context.fifos.place([join(this.directory, 'alive')]);
     signal.throwIfAborted();
     await this.#startHolder(signal);
     const { address, holder } = this.#record;
@@ -87,9 +86,8 @@ export class Sandbox {
       ...['holder', this.directory, shared ? 'proc' : '-', ownNetwork ? 'sys' : '-', String(SHM_BYTES)],
       ...Object.entries(config.sysctls).map(([name, value]) => `${name.replaceAll('.', '/')}=${value}`),
     ];
-    const alive = join(this.directory, 'alive');
-    const both = openBoth(alive);
-    const end = openForProcess(alive, 'write');
+    const alive = await this.#context.pipes.take();
+    const end = alive.end('write');
     const errors = openSync(join(this.directory, 'launch.log'), 'w', 0o600);
     const child = withSealedStdio(['ignore', 'pipe', errors, end], (stdio) =>
       spawn(host.tools.path('unshare'), [...namespaces, '--', host.tools.path('sh'), '-c', HOLDER, ...script], {
@@ -120,12 +118,12 @@ export class Sandbox {
       if (holder === undefined)
         throw new CausewayError('InternalError', `the pod sandbox did not start: ${this.#lastWords()}`);
       this.#save({ holder });
-      this.#watch();
+      this.#watch(holder);
     } catch (error) {
       child.kill('SIGKILL');
       throw error;
     } finally {
-      closeSync(both);
+      alive.close();
       child.stdout?.destroy();
       child.removeAllListeners('exit');
       child.on('error', () => undefined);
@@ -142,9 +140,9 @@ export class Sandbox {
   }
 
   /** The holder has the only writing end: when the pipe ends, the sandbox is dead. */
-  #watch(): void {
+  #watch(holder: ProcessIdentity): void {
     this.#dead = false;
-    const alive = readFifo(join(this.directory, 'alive'));
+    const alive = readPipe(`/proc/${holder.pid}/fd/3`);
     this.#alive = alive;
     alive.on('error', () => undefined);
     alive.resume();
@@ -160,7 +158,7 @@ export class Sandbox {
     const { holder, stopped } = this.#record;
     if (stopped || holder === undefined || !isAlive(holder)) return;
     try {
-      this.#watch();
+      this.#watch(holder);
     } catch {
       this.#dead = true;
     }

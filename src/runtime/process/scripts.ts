@@ -39,7 +39,7 @@ exec sleep 2147483647
 /**
  * Tends one container outside of it: keeps its pipes open whatever becomes of Causeway, and writes its exit code to disk.
  * `$1` the container's directory, `$2` `stdin` when it has a standard input, the rest the command that enters the sandbox.
- * 3 stdout, 4 stderr, 5 status, 6 acknowledgement, each a FIFO opened for reading and writing.
+ * 3 stdout, 4 stderr, 5 status, 6 acknowledgement, 7 stdin: each a pipe with both ends open.
  * Output of a container that ended stays in the pipes until somebody acknowledges that they are read.
  */
 export const SHIM = `
@@ -49,15 +49,14 @@ input=$2
 shift 2
 if [ "$input" = stdin ]; then
   # Keeps the input open until somebody writes to closestdin.
-  ( exec 3<>stdin 4>&- 5>&- 6>&- 7<>closestdin; read -r _ <&7 ) &
+  ( exec 3>&- 4>&- 5>&- 6>&- 8<>closestdin; read -r _ <&8 ) &
   keeper=$!
-  "$@" <stdin >stdout 2>stderr 3<>resize 4>&- 5>&- 6>&-
-  code=$?
-  kill $keeper 2>/dev/null
-else
-  "$@" </dev/null >stdout 2>stderr 3<>resize 4>&- 5>&- 6>&-
-  code=$?
+  exec </proc/self/fd/7 7>&-
 fi
+# In a shell of its own: dash would move this one's descriptors about for the time of the command.
+( exec "$@" >/proc/self/fd/3 2>/proc/self/fd/4 3<>resize 4>&- 5>&- 6>&- )
+code=$?
+[ "$input" = stdin ] && kill $keeper 2>/dev/null
 echo "$code" >exit
 echo "exit $code" >&5
 read -r _ <&6
@@ -111,7 +110,8 @@ unset SHLVL TERM LC_ALL CAUSEWAY_STATE
 exec 8<&-
 fail() { ${report}; exit "$1"; }
 cd -- "$1" || fail 126 "chdir to cwd (\\"$1\\") failed"
-shift
+terminal=$2
+shift 2
 case $1 in
 */*)
   [ -e "$1" ] || fail 127 "exec: \\"$1\\": stat $1: no such file or directory"
@@ -125,8 +125,20 @@ ${started}
 `;
 }
 
-export const FINAL_START = final('exec 2>&9 9>&-', REPORT_TO_FD_3, `echo started >&3\nexec "$@" 3>&-`);
-export const FINAL_EXEC = final('', REPORT_TO_STDERR, `exec "$@"`);
+/** `$1` is the working directory, `$2` the program that makes the terminal the controlling one, or nothing. */
+export const FINAL_START = final(
+  'exec 2>&9 9>&-',
+  REPORT_TO_FD_3,
+  `echo started >&3
+if [ -n "$terminal" ]; then exec "$terminal" --ctty "$@" 3>&-; fi
+exec "$@" 3>&-`,
+);
+export const FINAL_EXEC = final(
+  '',
+  REPORT_TO_STDERR,
+  `if [ -n "$terminal" ]; then exec "$terminal" --ctty "$@"; fi
+exec "$@"`,
+);
 
 /** Names that a shell gives a meaning of its own, or cannot assign: they are set by env(1) instead. */
 const SHELL_NAMES =

@@ -11,6 +11,7 @@ const PACKAGES = {
   unshare: 'util-linux',
   nsenter: 'util-linux',
   setpriv: 'util-linux',
+  setsid: 'util-linux',
   bwrap: 'bubblewrap',
   ip: 'iproute2',
   nft: 'nftables',
@@ -18,7 +19,7 @@ const PACKAGES = {
 
 export type ToolName = keyof typeof PACKAGES;
 
-const ALWAYS: readonly ToolName[] = ['sh', 'mkfifo', 'sleep', 'env', 'mount', 'unshare', 'nsenter', 'bwrap'];
+const ALWAYS: readonly ToolName[] = ['sh', 'mkfifo', 'sleep', 'env', 'mount', 'unshare', 'nsenter', 'setsid', 'bwrap'];
 const AS_ROOT: readonly ToolName[] = [...ALWAYS, 'setpriv', 'ip'];
 const OPTIONAL: readonly ToolName[] = ['nft'];
 

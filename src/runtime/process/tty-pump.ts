@@ -1,19 +1,34 @@
 /**
- * A program of its own: runs a command under a pseudoterminal and passes bytes between that and its own standard streams.
- * Started in the mount namespace of a sandbox, so that the terminal is one of the pod's. Outlives Causeway with its container.
+ * A program of its own: runs a command on a pseudoterminal and passes bytes between that and its own standard streams. Started in the
+ * mount namespace of a sandbox, so that the terminal is one of the pod's. Outlives Causeway with its container.
  *
  *   node tty-pump.ts UID GID COLUMNS ROWS COMMAND [ARGUMENT…]
  *
  * Descriptor 3 takes lines `COLUMNS ROWS`. SIGTERM ends the command by SIGKILL. The exit code is the command's own, 128 + n for signal n.
+ *
+ * The command gets the terminal as its standard streams, not as its controlling terminal: that the last step takes, inside of the
+ * container, so that a ^C reaches what runs there and not the programs that led there.
  */
-import { chownSync, writeSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chownSync, closeSync, constants as files, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { spawn } from '@lydell/node-pty';
+import { constants } from 'node:os';
+import type { ReadStream } from 'node:tty';
+import * as nodePty from '@lydell/node-pty';
+
+/** What @lydell/node-pty exports and does not type: a terminal that no process is on yet (openpty(3)). */
+interface OpenTerminal {
+  readonly master: ReadStream;
+  readonly slave: ReadStream;
+  readonly ptsName: string;
+  resize(columns: number, rows: number): void;
+}
+type OpenPty = (options: { encoding: null; cols: number; rows: number }) => OpenTerminal;
 
 /** Bytes waiting for the reader before the terminal is paused: the command then blocks in write, as on a real terminal. */
 const QUEUE_BYTES = 256 * 1024;
-/** Milliseconds for the last output to reach the reader. */
-const DRAIN_MS = 5_000;
+/** Milliseconds for the last output: a process in the background may keep the terminal open. */
+const DRAIN_MS = 300;
 
 const [uid, gid, columns, rows, file, ...args] = process.argv.slice(2);
 if (uid === undefined || gid === undefined || file === undefined) {
@@ -21,37 +36,43 @@ if (uid === undefined || gid === undefined || file === undefined) {
   process.exit(125);
 }
 
-const terminal = spawn(file, args, {
-  name: 'xterm',
-  cols: Number(columns) || 80,
-  rows: Number(rows) || 24,
-  cwd: '/',
-  // Bytes, not text: a multi-byte character may be cut anywhere.
-  encoding: null,
-  env: { PATH: process.env['PATH'], CAUSEWAY_STATE: process.env['CAUSEWAY_STATE'] },
-});
-
-const slave: unknown = Reflect.get(terminal, 'ptsName');
-if (typeof slave === 'string') {
-  try {
-    // So that the container's user may open its own terminal again by name.
-    chownSync(slave, Number(uid), Number(gid));
-  } catch {
-    // Without root it is the same user.
-  }
+const open = Reflect.get(nodePty, 'open') as OpenPty;
+// Bytes, not text: a multi-byte character may be cut anywhere.
+const terminal = open({ encoding: null, cols: Number(columns) || 80, rows: Number(rows) || 24 });
+const slave = openSync(terminal.ptsName, files.O_RDWR | files.O_NOCTTY);
+// Its own stream would take the command's input away.
+terminal.slave.destroy();
+try {
+  // So that the container's user may open its own terminal again by name.
+  chownSync(terminal.ptsName, Number(uid), Number(gid));
+} catch {
+  // Without root it is the same user.
 }
+const child = spawn(file, args, { stdio: [slave, slave, slave], cwd: '/' });
+closeSync(slave);
 
+const screen = terminal.master;
 const output = new Socket({ fd: 1, readable: false, writable: true });
 output.on('error', () => undefined);
-output.on('drain', () => terminal.resume());
-terminal.onData((data: unknown) => {
-  output.write(data as Buffer);
-  if (output.writableLength > QUEUE_BYTES) terminal.pause();
+output.on('drain', () => screen.resume());
+screen.on('data', (chunk: Buffer) => {
+  output.write(chunk);
+  if (output.writableLength > QUEUE_BYTES) screen.pause();
 });
+// EIO is how a terminal says that nobody has it open any more.
+screen.removeAllListeners('error');
+screen.on('error', () => screen.destroy());
 
 const input = new Socket({ fd: 0, readable: true, writable: false });
 input.on('error', () => undefined);
-input.on('data', (chunk: Buffer) => terminal.write(chunk as unknown as string));
+const keyboard = screen as unknown as Socket;
+input.on('data', (chunk: Buffer) => {
+  if (keyboard.destroyed) return;
+  if (!keyboard.write(chunk)) {
+    input.pause();
+    keyboard.once('drain', () => input.resume());
+  }
+});
 
 const control = new Socket({ fd: 3, readable: true, writable: false });
 let line = '';
@@ -62,22 +83,26 @@ control.on('data', (chunk: Buffer) => {
   line = (lines.pop() ?? '').slice(-32);
   for (const text of lines) {
     const match = /^(\d{1,5}) (\d{1,5})$/.exec(text);
-    if (match !== null && Number(match[1]) > 0 && Number(match[2]) > 0)
-      terminal.resize(Number(match[1]), Number(match[2]));
+    const [width, height] = [Number(match?.[1]), Number(match?.[2])];
+    if (width > 0 && width < 65536 && height > 0 && height < 65536 && !screen.destroyed) terminal.resize(width, height);
   }
 });
 
-process.on('SIGTERM', () => {
-  try {
-    process.kill(-terminal.pid, 'SIGKILL');
-  } catch {
-    // Gone already.
-  }
-});
+process.on('SIGTERM', () => child.kill('SIGKILL'));
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGPIPE'] as const) process.on(signal, () => undefined);
 
-terminal.onExit(({ exitCode, signal }) => {
-  const code = signal !== undefined && signal !== 0 ? 128 + signal : exitCode;
-  setTimeout(() => process.exit(code), DRAIN_MS).unref();
-  output.end(() => process.exit(code));
+child.once('error', () => process.exit(125));
+child.once('exit', (code, signal) => {
+  const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+  const finish = (): void => {
+    output.end(() => process.exit(exitCode));
+  };
+  if (screen.destroyed) finish();
+  else {
+    const timer = setTimeout(finish, DRAIN_MS);
+    screen.once('close', () => {
+      clearTimeout(timer);
+      finish();
+    });
+  }
 });

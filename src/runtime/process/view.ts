@@ -2,8 +2,8 @@ import { lstatSync, readdirSync, readlinkSync, type Stats, statSync } from 'node
 import { dirname, join, posix } from 'node:path';
 import { CausewayError } from '../../lib/errors.ts';
 import { MIRRORED_ENTRIES, SYMLINKS_PER_PATH } from './limits.ts';
+import { makeMountPoint } from './mount-point.ts';
 import { aliases, isWithin, locate, type MountEntry, type MountExpectation } from './mount-table.ts';
-
 import { type Step, stepArguments } from './view-step.ts';
 import {
   DEVICE_NAMES,
@@ -233,6 +233,8 @@ class ViewBuilder {
       refuse(
         `mount path ${mount.containerPath} is ${existing.isDirectory() ? 'a directory' : 'a file'}, and its source is ${source.isDirectory() ? 'a directory' : 'a file'}`,
       );
+    if (region.kind === 'volume' && existing === undefined)
+      makeMountPoint(region.source, posix.relative(at, target), source.isDirectory());
     this.#bind(target, mount.source, mount.readOnly ? 'ro' : 'rw');
     this.#sources.set(target, mount.source);
     this.#regions.set(target, { kind: 'volume', source: mount.source, readOnly: mount.readOnly });

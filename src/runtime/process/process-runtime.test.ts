@@ -1,0 +1,4 @@
+import { runtimeSuite } from '../runtime-suite.ts';
+import { openProcessRuntime } from './testing/process-fixture.ts';
+
+runtimeSuite('process runtime', () => openProcessRuntime());
