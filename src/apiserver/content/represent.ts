@@ -4,6 +4,7 @@ import { type IncludeObject, makeTable, parseIncludeObject } from '../../api/tab
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
 import { contentTypes, type Representation } from './accept.ts';
+import { joinedItems } from './joined-items.ts';
 import { respondBytes } from './respond.ts';
 
 /** An object that is about to be sent: its stored bytes, or itself where there are none. */
@@ -22,7 +23,7 @@ export function includeObject(query: URLSearchParams): IncludeObject {
   return parseIncludeObject(query.get('includeObject') ?? undefined);
 }
 
-const comma = Buffer.from(',');
+const listTail = Buffer.from(']}\n');
 
 function listMeta(parts: ListParts): Record<string, unknown> {
   return {
@@ -108,13 +109,8 @@ export function respondList(
   const metadata = listMeta(parts);
   if (representation.as === undefined && representation.media === 'json' && !representation.pretty) {
     const head = `{"kind":"${resource.kind}List","apiVersion":"${apiVersionOfResource(resource)}","metadata":${JSON.stringify(metadata)},"items":[`;
-    const chunks: Buffer[] = [Buffer.from(head)];
-    for (const item of items) {
-      if (chunks.length > 1) chunks.push(comma);
-      chunks.push(item.bytes);
-    }
-    chunks.push(Buffer.from(']}\n'));
-    return respondBytes(request, 200, contentType, Buffer.concat(chunks));
+    const pieces = [Buffer.from(head), joinedItems(resource, items), listTail];
+    return respondBytes(request, 200, contentType, pieces);
   }
   const objects = items.map((item) => item.object());
   let shown: KubeObject;

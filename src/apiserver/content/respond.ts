@@ -12,13 +12,15 @@ export async function respondBytes(
   request: ApiRequest,
   status: number,
   contentType: string,
-  bytes: Uint8Array,
+  bytes: Uint8Array | readonly Uint8Array[],
   headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { exchange } = request;
-  if (bytes.length > limits.gzipThresholdBytes && acceptsGzip(exchange.header('accept-encoding'))) {
+  const pieces = bytes instanceof Uint8Array ? [bytes] : bytes;
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (length > limits.gzipThresholdBytes && acceptsGzip(exchange.header('accept-encoding'))) {
     // Level 1, as Kubernetes: the wire is to be spared, not the last byte.
-    const small = await compress(bytes, { level: 1 });
+    const small = await compress(pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces), { level: 1 });
     exchange.respond(
       status,
       { 'content-type': contentType, 'content-encoding': 'gzip', vary: 'Accept-Encoding', ...noStore, ...headers },
@@ -26,7 +28,7 @@ export async function respondBytes(
     );
     return;
   }
-  exchange.respond(status, { 'content-type': contentType, ...noStore, ...headers }, bytes);
+  exchange.respond(status, { 'content-type': contentType, ...noStore, ...headers }, ...pieces);
 }
 
 export function respondJson(

@@ -36,7 +36,7 @@ export function writeOptions(
       message: `Too long: may not be more than ${MAX_FIELD_MANAGER} bytes`,
       field: 'fieldManager',
     });
-  } else if (/[^\P{C}]/u.test(manager)) {
+  } else if (manager !== '' && /[^\P{C}]/u.test(manager)) {
     causes.push({
       reason: 'FieldValueInvalid',
       message: `Invalid value: ${JSON.stringify(manager)}: should only contain printable characters`,

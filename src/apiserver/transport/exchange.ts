@@ -51,7 +51,8 @@ export interface Exchange {
   readonly status: number;
   /** Bytes of response body so far. */
   readonly sentBytes: number;
-  respond(status: number, headers: ResponseHeaders, body?: Uint8Array): void;
+  /** The whole answer. Several pieces are sent one after the other. */
+  respond(status: number, headers: ResponseHeaders, ...body: readonly Uint8Array[]): void;
   /** Starts a response whose body follows. */
   stream(status: number, headers: ResponseHeaders): BodyWriter;
   /** Present when the client asks to leave HTTP (`Connection: Upgrade`): the protocol it named, and how to get the bare connection. */

@@ -86,12 +86,14 @@ export class Http1Exchange implements Exchange {
     return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
   }
 
-  respond(status: number, headers: ResponseHeaders, body?: Uint8Array): void {
-    if (!this.#start(status, { ...headers, 'content-length': String(body?.length ?? 0) })) return;
-    if (body !== undefined && this.method !== 'HEAD') {
-      this.sentBytes += body.length;
-      this.#response.end(body);
-    } else this.#response.end();
+  respond(status: number, headers: ResponseHeaders, ...body: readonly Uint8Array[]): void {
+    const length = body.reduce((sum, piece) => sum + piece.length, 0);
+    if (!this.#start(status, { ...headers, 'content-length': String(length) })) return;
+    if (this.method !== 'HEAD') {
+      this.sentBytes += length;
+      for (const piece of body) this.#response.write(piece);
+    }
+    this.#response.end();
   }
 
   stream(status: number, headers: ResponseHeaders): BodyWriter {

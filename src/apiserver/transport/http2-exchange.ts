@@ -70,13 +70,17 @@ export class Http2Exchange implements Exchange {
     return true;
   }
 
-  respond(status: number, headers: ResponseHeaders, body?: Uint8Array): void {
-    const bodiless = body === undefined || this.method === 'HEAD';
-    if (body !== undefined) headers = { ...headers, 'content-length': String(body.length) };
+  respond(status: number, headers: ResponseHeaders, ...body: readonly Uint8Array[]): void {
+    const bodiless = body.length === 0 || this.method === 'HEAD';
+    if (body.length > 0) headers = { ...headers, 'content-length': String(lengthOf(body)) };
     if (!this.#start(status, headers, bodiless)) return;
     if (!bodiless) {
-      this.sentBytes += body.length;
-      this.#stream.end(body);
+      const last = body.length - 1;
+      for (const [i, piece] of body.entries()) {
+        this.sentBytes += piece.length;
+        if (i < last) this.#stream.write(piece);
+        else this.#stream.end(piece);
+      }
     }
     // A body that nobody will read: tell the client that the answer is whole and that it may stop sending (RFC 9113 §8.1).
     if (!this.#stream.readableEnded && this.method !== 'GET' && this.method !== 'HEAD') this.#stopReading();
@@ -99,6 +103,10 @@ export class Http2Exchange implements Exchange {
   destroy(): void {
     if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 class Http2BodyWriter implements BodyWriter {
