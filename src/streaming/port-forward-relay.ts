@@ -1,5 +1,6 @@
 import type { Duplex, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { corkPerTick } from './cork-per-tick.ts';
 import { MAX_ERROR_MESSAGE } from './limits.ts';
 
 export interface Relay {
@@ -41,6 +42,7 @@ export async function relayPort(relay: Relay): Promise<void> {
   const end = (): void => void target.destroy();
   relay.signal.addEventListener('abort', end, { once: true });
   if (relay.signal.aborted || relay.data.destroyed) end();
+  corkPerTick(relay.data, target);
   const toTarget = pipeline(relay.data, target).catch(() => undefined);
   const toClient = pipeline(target, relay.data).catch(() => undefined);
   await (relay.endsWithTarget ? toClient : Promise.all([toTarget, toClient]));

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { sleep } from '../lib/deadline.ts';
+import { corkPerTick } from './cork-per-tick.ts';
 import { DISCONNECT_GRACE_MS } from './limits.ts';
 import type { RemoteCommandSession } from './remote-command-session.ts';
 import { exitStatus, internalErrorStatus, type RemoteCommandStatus } from './remote-command-status.ts';
@@ -79,6 +80,7 @@ async function pumpStdin(from: Readable | undefined, to: Writable | undefined): 
     return;
   }
   to.on('error', () => undefined);
+  corkPerTick(from, to);
   from.pipe(to);
   to.once('close', () => from.destroy());
   await ended(from);

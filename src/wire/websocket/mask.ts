@@ -3,6 +3,9 @@
  * speed of a loop over bytes.
  */
 
+const turned = new Uint8Array(8);
+const turnedWord = new BigUint64Array(turned.buffer);
+
 /** Unmasks `bytes` in place. `position` is the offset of its first byte in the frame's payload. */
 export function unmask(bytes: Buffer, key: Buffer, position: number): void {
   const length = bytes.length;
@@ -25,7 +28,6 @@ function xorByte(bytes: Buffer, key: Buffer, i: number, position: number): void 
 
 /** The key, turned so that it starts at `position`, as a 64-bit word in this machine's byte order. */
 function repeatedKey(key: Buffer, position: number): bigint {
-  const turned = new Uint8Array(8);
   for (let i = 0; i < 8; i++) turned[i] = key[(position + i) & 3]!;
-  return new BigUint64Array(turned.buffer)[0]!;
+  return turnedWord[0]!;
 }
