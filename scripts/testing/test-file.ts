@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Line } from './events.ts';
@@ -113,6 +114,9 @@ function environment({ home, temporary }: Run): NodeJS.ProcessEnv {
     ...process.env,
     HOME: home,
     TMPDIR: temporary,
+    // npm goes on with the person's own settings and cache.
+    npm_config_userconfig: process.env['npm_config_userconfig'] ?? join(homedir(), '.npmrc'),
+    npm_config_cache: process.env['npm_config_cache'] ?? join(homedir(), '.npm'),
     CAUSEWAY_TEST_FOLDER: join(home, '..'),
   };
   // What a person has set for a cluster of their own.

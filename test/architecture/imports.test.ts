@@ -8,8 +8,8 @@ import { importedFolder, productFiles, root, type SourceFile, topFolder } from '
 const table = importTable();
 const files = productFiles();
 
-/** The files directly under `src/`: the package's entry, which offers what `compose` builds. */
-const ENTRY_MAY_IMPORT = new Set(['compose']);
+/** `src/index.ts`, the library: what `compose` builds, and the words to use it. */
+const ENTRY_MAY_IMPORT = new Set(['compose', 'lib']);
 
 function forbiddenImports(file: SourceFile): string[] {
   const folder = topFolder(file.path);
