@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Attributes } from '../authz/authorizer.ts';
 import { limits } from './limits.ts';
-import { startTestApiserver, type TestAnswer, type TestApiserver, type TestClient } from './testing/test-apiserver.ts';
+import { startTestApiserver, type TestApiserver } from './testing/test-apiserver.ts';
+import type { TestAnswer, TestClient } from './testing/test-client.ts';
 import { testPki } from './testing/test-pki.ts';
 
 let server: TestApiserver;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startTestApiserver, type TestApiserver, type TestClient } from '../testing/test-apiserver.ts';
+import { startTestApiserver, type TestApiserver } from '../testing/test-apiserver.ts';
+import type { TestClient } from '../testing/test-client.ts';
 
 let server: TestApiserver;
 let admin: TestClient;

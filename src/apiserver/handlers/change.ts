@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../api/object.ts';
 import { CausewayError } from '../../lib/errors.ts';
-import { contentTypes, negotiate, parseMediaType } from '../content/accept.ts';
+import { negotiate, parseMediaType } from '../content/accept.ts';
 import { respondObject } from '../content/represent.ts';
 import { limits } from '../limits.ts';
 import type { PatchMedia } from '../machinery.ts';
@@ -115,5 +115,3 @@ export async function patchObject(context: HandlerContext, endpoint: Endpoint, r
   });
   await respondObject(context.machinery, request, 200, resource, written, representation);
 }
-
-export const acceptedPatches: readonly string[] = [...patchMedia, ...Object.values(contentTypes)];

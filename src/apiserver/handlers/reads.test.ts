@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { startTestApiserver, type TestAnswer, type TestApiserver, type TestClient } from '../testing/test-apiserver.ts';
+import { startTestApiserver, type TestApiserver } from '../testing/test-apiserver.ts';
+import type { TestAnswer, TestClient } from '../testing/test-client.ts';
 
 let server: TestApiserver;
 let admin: TestClient;

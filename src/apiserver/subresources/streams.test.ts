@@ -9,7 +9,8 @@ import { kubeletServingRequest } from '../../pki/kubelet-identity.ts';
 import { fixedTrust } from '../../pki/trust.ts';
 import { directDialer } from '../../tunnel/direct/direct-dialer.ts';
 import { createNodeAndPod, FakeKubelet } from '../testing/fake-kubelet.ts';
-import { startTestApiserver, type TestApiserver, type TestClient } from '../testing/test-apiserver.ts';
+import { startTestApiserver, type TestApiserver } from '../testing/test-apiserver.ts';
+import type { TestClient } from '../testing/test-client.ts';
 import { testPki } from '../testing/test-pki.ts';
 
 let server: TestApiserver;

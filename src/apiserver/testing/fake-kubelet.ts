@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { KubeObject } from '../../api/object.ts';
 import type { IssuedCertificate } from '../../pki/issued-certificate.ts';
-import type { TestClient } from './test-apiserver.ts';
+import type { TestClient } from './test-client.ts';
 
 /** Something that answers on a node's address: the node's own kubelet, or somebody who would like to be it. For tests only. */
 export class FakeKubelet {

@@ -1,7 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { join } from 'node:path';
-import { connect as connectTls } from 'node:tls';
 import { AdmissionChain } from '../../admission/chain.ts';
 import type { AdmissionPlugin } from '../../admission/plugin.ts';
 import { createCodec } from '../../api/codec/codec.ts';
@@ -22,7 +20,6 @@ import { UnionAuthorizer } from '../../authz/union.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { PathRegistry } from '../../paths/registry.ts';
-import { clientTls } from '../../pki/client-tls.ts';
 import type { ClusterPki } from '../../pki/cluster-pki.ts';
 import { fixedCertificate, type IssuedCertificate } from '../../pki/issued-certificate.ts';
 import { fixedTrust } from '../../pki/trust.ts';
@@ -34,6 +31,7 @@ import { createApiserver } from '../apiserver.ts';
 import type { Apiserver, ApiserverDependencies } from '../dependencies.ts';
 import { createWatchCaches } from '../watch-cache/caches.ts';
 import type { WatchCaches } from '../watch-cache/watch-cache.ts';
+import { TestClient } from './test-client.ts';
 import { testPki } from './test-pki.ts';
 
 export interface TestApiserver {
@@ -201,164 +199,4 @@ export async function startTestApiserver(options: TestOptions = {}): Promise<Tes
       await test.close();
     },
   };
-}
-
-export interface TestAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly bytes: Buffer;
-  readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
-  readonly json: any;
-}
-
-/** A bare HTTP/2 client that verifies the server. */
-export class TestClient {
-  readonly #session: ClientHttp2Session;
-  readonly #token: string | undefined;
-
-  constructor(port: number, caPem: string, identity: IssuedCertificate | undefined, token: string | undefined) {
-    this.#token = token;
-    const tls = clientTls({
-      ca: fixedTrust([caPem]),
-      ...(identity === undefined ? {} : { identity: fixedCertificate(identity) }),
-      server: { name: '127.0.0.1' },
-      alpnProtocols: ['h2'],
-    });
-    this.#session = connectHttp2(`https://127.0.0.1:${port}`, {
-      createConnection: () => connectTls({ ...tls, host: '127.0.0.1', port }) as never,
-    });
-    this.#session.on('error', () => undefined);
-  }
-
-  request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<TestAnswer> {
-    return new Promise((resolve, reject) => {
-      const bytes =
-        body === undefined || Buffer.isBuffer(body)
-          ? body
-          : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
-      const stream = this.#session.request(
-        {
-          ':method': method,
-          ':path': path,
-          ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
-          ...(bytes === undefined ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        { endStream: bytes === undefined },
-      );
-      let answered: Record<string, string | string[] | undefined> = {};
-      let status = 0;
-      const chunks: Buffer[] = [];
-      stream.on('response', (h) => {
-        status = Number(h[':status']);
-        answered = h as typeof answered;
-      });
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-      stream.on('error', (error) => (status === 0 ? reject(error) : undefined));
-      stream.on('close', () => {
-        if (status === 0) {
-          reject(new Error(`no answer to ${method} ${path}`));
-          return;
-        }
-        const all = Buffer.concat(chunks);
-        const text = all.toString();
-        resolve({
-          status,
-          headers: answered,
-          bytes: all,
-          text,
-          get json() {
-            return JSON.parse(text);
-          },
-        });
-      });
-      if (bytes !== undefined) stream.end(bytes as Buffer);
-    });
-  }
-
-  get(path: string, headers?: Record<string, string>): Promise<TestAnswer> {
-    return this.request('GET', path, undefined, headers);
-  }
-
-  post(path: string, body: unknown, headers?: Record<string, string>): Promise<TestAnswer> {
-    return this.request('POST', path, body, headers);
-  }
-
-  put(path: string, body: unknown, headers?: Record<string, string>): Promise<TestAnswer> {
-    return this.request('PUT', path, body, headers);
-  }
-
-  patch(path: string, body: unknown, type = 'application/merge-patch+json'): Promise<TestAnswer> {
-    return this.request('PATCH', path, body, { 'content-type': type });
-  }
-
-  delete(path: string, body?: unknown): Promise<TestAnswer> {
-    return this.request('DELETE', path, body);
-  }
-
-  /** A watch: its events as they come. `stop` ends it. */
-  watch(path: string, headers: Record<string, string> = {}): TestWatch {
-    const stream = this.#session.request({
-      ':path': path,
-      ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
-      ...headers,
-    });
-    return new TestWatch(stream);
-  }
-
-  close(): void {
-    this.#session.destroy();
-  }
-}
-
-export class TestWatch {
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into events of any shape
-  readonly events: any[] = [];
-  readonly status: Promise<number>;
-  readonly ended: Promise<void>;
-  readonly #stream: ReturnType<ClientHttp2Session['request']>;
-  #changed: () => void = () => undefined;
-
-  constructor(stream: ReturnType<ClientHttp2Session['request']>) {
-    this.#stream = stream;
-    let rest = '';
-    stream.on('data', (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) this.events.push(JSON.parse(line));
-      this.#changed();
-    });
-    stream.on('error', () => undefined);
-    this.status = new Promise((resolve) => stream.on('response', (h) => resolve(Number(h[':status']))));
-    this.ended = new Promise((resolve) => stream.on('close', () => resolve()));
-  }
-
-  /** Waits until there are `count` events. */
-  async until(count: number): Promise<void> {
-    const end = Date.now() + 5_000;
-    while (this.events.length < count) {
-      if (Date.now() > end) throw new Error(`${this.events.length} events instead of ${count}`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 50);
-        this.#changed = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-  }
-
-  stop(): void {
-    this.#stream.close();
-  }
-
-  /** Stops reading. */
-  pause(): void {
-    this.#stream.pause();
-  }
-
-  resume(): void {
-    this.#stream.resume();
-  }
 }
