@@ -1,41 +1,33 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { CausewayError } from '../lib/errors.ts';
 import type { ClientCredentials } from './credentials.ts';
+import { exchange, NotSentError, type RawRequest, type RawResponse } from './exchange.ts';
+import { limits } from './limits.ts';
 
-/** How long a TCP and TLS handshake may take. */
-const CONNECT_TIMEOUT_MS = 10_000;
-/** A silent peer is noticed by a ping that is not answered: the first is sent after this time. */
-const PING_INTERVAL_MS = 15_000;
-const PING_TIMEOUT_MS = 10_000;
-/** RFC 9113 §6.9.2: the window for one stream; large enough that one watch or log stream is never window-bound on a LAN. */
-const STREAM_WINDOW_BYTES = 1 << 20;
-
-export interface RawRequest {
-  readonly method: string;
-  /** Path with query. */
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
-  readonly signal?: AbortSignal;
-}
-
-export interface RawResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Must be read to its end or destroyed. */
-  readonly stream: ClientHttp2Stream;
+/** One session, from the moment that it is dialled, and what is under way on it. */
+interface Lane {
+  readonly opening: Promise<ClientHttp2Session>;
+  session: ClientHttp2Session | undefined;
+  /** How many streams the server allows. */
+  capacity: number;
+  streams: number;
 }
 
 /**
- * One HTTP/2 connection to an apiserver, opened when first needed and again after it broke. The server is verified by the
- * credentials' CA and name before a byte of a request is sent.
+ * HTTP/2 to an apiserver: one session for everything, opened when first needed and again after it broke, and a second one only
+ * when the server allows no more streams on the first. The server is verified by the credentials' CA and name before a byte of
+ * a request is sent.
  */
 export class Connection {
   readonly #origin: URL;
   readonly #credentials: ClientCredentials;
   readonly #stopRenewals: (() => void) | undefined;
-  #session: Promise<ClientHttp2Session> | undefined;
+  /** That take new requests. */
+  readonly #lanes = new Set<Lane>();
+  /** All that are open, those included that only finish what they have. */
+  readonly #open = new Set<Lane>();
+  readonly #dialing = new Set<TLSSocket>();
   #closed = false;
 
   constructor(server: string, credentials: ClientCredentials) {
@@ -44,91 +36,104 @@ export class Connection {
       throw new CausewayError('BadRequest', `${server}: a server's address starts with https://`);
     }
     this.#credentials = credentials;
-    this.#stopRenewals = credentials.onRenewed?.(() => this.#retire());
+    this.#stopRenewals = credentials.onRenewed?.(() => this.#retireAll());
   }
 
+  /**
+   * Resolves with the head of the answer. Rejects with the signal's reason, `Timeout`, or `ServiceUnavailable` when the server
+   * cannot be reached or verified, or goes away before it answers.
+   */
   async request(request: RawRequest): Promise<RawResponse> {
-    request.signal?.throwIfAborted();
-    const session = await this.#open();
-    const token = this.#credentials.bearerToken?.();
-    const stream = session.request(
-      {
-        [constants.HTTP2_HEADER_METHOD]: request.method,
-        [constants.HTTP2_HEADER_PATH]: request.path,
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        ...request.headers,
-      },
-      { endStream: request.body === undefined },
-    );
-    return new Promise((resolve, reject) => {
-      const abort = (): void => stream.close(constants.NGHTTP2_CANCEL);
-      request.signal?.addEventListener('abort', abort, { once: true });
-      stream.once('close', () => {
-        request.signal?.removeEventListener('abort', abort);
-        reject(
-          request.signal?.aborted === true
-            ? request.signal.reason
-            : new CausewayError('ServiceUnavailable', `${this.#origin.host}: the connection ended before the answer`),
-        );
-      });
-      // An error after the answer reaches the reader as a short body; the listener only keeps it from being thrown.
-      stream.on('error', (cause) =>
-        reject(new CausewayError('ServiceUnavailable', `${this.#origin.host}: ${cause.message}`, { cause })),
-      );
-      stream.once('response', (headers) => {
-        resolve({ status: Number(headers[':status']), headers, stream });
-      });
-      if (request.body !== undefined) stream.end(request.body);
-    });
+    for (let attempt = 0; ; attempt++) {
+      request.signal?.throwIfAborted();
+      const lane = this.#pick();
+      lane.streams++;
+      let released = false;
+      const release = (): void => {
+        if (released) return;
+        released = true;
+        lane.streams--;
+        if (!this.#lanes.has(lane) && lane.streams === 0) lane.session?.close();
+      };
+      try {
+        const token = this.#credentials.bearerToken?.();
+        return await exchange(lane.opening, request, token, this.#origin.host, release);
+      } catch (error) {
+        release();
+        // The server was about to close this session: it says itself that it did nothing with the request.
+        if (!(error instanceof NotSentError)) throw error;
+        this.#retire(lane);
+        if (attempt >= limits.maxResends || this.#closed) throw error.asUnavailable();
+      }
+    }
   }
 
-  /** Ends the connection and every stream on it. */
+  /** Ends every session and every stream on it. */
   close(): void {
     this.#closed = true;
     this.#stopRenewals?.();
-    const session = this.#session;
-    this.#session = undefined;
-    session?.then(
-      (s) => s.destroy(),
-      () => undefined,
-    );
-  }
-
-  /** New requests take a new connection; the old one ends when its streams have. */
-  #retire(): void {
-    const session = this.#session;
-    this.#session = undefined;
-    session?.then(
-      (s) => s.close(),
-      () => undefined,
-    );
-  }
-
-  #open(): Promise<ClientHttp2Session> {
-    if (this.#closed) throw new CausewayError('ServiceUnavailable', 'the client is closed');
-    if (this.#session === undefined) {
-      const opening = this.#connect();
-      this.#session = opening;
-      const forget = (): void => {
-        if (this.#session === opening) this.#session = undefined;
-      };
-      opening.then((session) => {
-        session.once('close', forget);
-        session.once('goaway', forget);
-        session.on('error', forget);
-      }, forget);
+    for (const lane of this.#open) {
+      lane.opening.then(
+        (session) => session.destroy(),
+        () => undefined,
+      );
     }
-    return this.#session;
+    for (const socket of this.#dialing) socket.destroy(new Error('the client is closed'));
+    this.#lanes.clear();
+    this.#open.clear();
+  }
+
+  /** New requests take a new session; the old ones end when their streams have. */
+  #retireAll(): void {
+    for (const lane of [...this.#lanes]) this.#retire(lane);
+  }
+
+  #retire(lane: Lane): void {
+    this.#lanes.delete(lane);
+    if (lane.streams === 0) lane.session?.close();
+  }
+
+  #pick(): Lane {
+    if (this.#closed) throw new CausewayError('ServiceUnavailable', 'the client is closed');
+    for (const lane of this.#lanes) if (lane.streams < lane.capacity) return lane;
+    const lane: Lane = {
+      opening: this.#connect(),
+      session: undefined,
+      capacity: limits.assumedStreams,
+      streams: 0,
+    };
+    this.#lanes.add(lane);
+    this.#open.add(lane);
+    const gone = (): void => {
+      this.#lanes.delete(lane);
+      this.#open.delete(lane);
+    };
+    lane.opening.then((session) => {
+      lane.session = session;
+      session.once('close', gone);
+      session.once('goaway', () => this.#lanes.delete(lane));
+      session.on('remoteSettings', ({ maxConcurrentStreams }) => {
+        if (maxConcurrentStreams !== undefined) lane.capacity = maxConcurrentStreams;
+      });
+      if (!this.#lanes.has(lane) && lane.streams === 0) session.close();
+    }, gone);
+    return lane;
   }
 
   async #connect(): Promise<ClientHttp2Session> {
     const socket = await this.#connectTls();
+    if (this.#closed) {
+      socket.destroy();
+      throw new CausewayError('ServiceUnavailable', 'the client is closed');
+    }
     this.#credentials.connected?.(socket);
     const session = connectHttp2(this.#origin, {
       createConnection: () => socket,
-      settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+      settings: { initialWindowSize: limits.streamWindowBytes, enablePush: false },
     });
-    session.setLocalWindowSize?.(STREAM_WINDOW_BYTES * 16);
+    // Its streams are told as well, and their requests with them.
+    session.on('error', () => undefined);
+    session.once('connect', () => session.setLocalWindowSize(limits.connectionWindowBytes));
     watchLiveness(session);
     return session;
   }
@@ -138,18 +143,23 @@ export class Connection {
     const host = this.#origin.hostname.replace(/^\[|\]$/g, '');
     return new Promise((resolve, reject) => {
       const socket = connectTls({ host, port, ALPNProtocols: ['h2'], ...this.#credentials.tls() });
+      this.#dialing.add(socket);
+      const timer = setTimeout(() => fail(new Error('no answer to the handshake in time')), limits.connectMs);
+      const settled = (): void => {
+        clearTimeout(timer);
+        this.#dialing.delete(socket);
+      };
       const fail = (cause: Error): void => {
+        settled();
         socket.destroy();
         reject(new CausewayError('ServiceUnavailable', `${this.#origin.host}: ${cause.message}`, { cause }));
       };
-      socket.setTimeout(CONNECT_TIMEOUT_MS, () => fail(new Error('no answer to the handshake in time')));
-      socket.once('error', fail);
+      socket.on('error', fail);
       socket.once('secureConnect', () => {
         if (!socket.authorized) return fail(socket.authorizationError ?? new Error('the server is not verified'));
         if (socket.alpnProtocol !== 'h2') return fail(new Error('the server does not speak HTTP/2'));
-        socket.setTimeout(0);
+        settled();
         socket.setNoDelay(true);
-        socket.off('error', fail);
         resolve(socket);
       });
     });
@@ -158,12 +168,20 @@ export class Connection {
 
 /** Destroys a session whose peer does not answer a ping in time, so that watches notice a dead path. */
 function watchLiveness(session: ClientHttp2Session): void {
+  let late: NodeJS.Timeout | undefined;
   const timer = setInterval(() => {
-    if (session.destroyed) return;
-    const late = setTimeout(() => session.destroy(new Error('the server does not answer')), PING_TIMEOUT_MS);
+    if (session.destroyed || late !== undefined) return;
+    late = setTimeout(() => session.destroy(new Error('the server does not answer')), limits.pingTimeoutMs);
     late.unref();
-    if (!session.ping(() => clearTimeout(late))) clearTimeout(late);
-  }, PING_INTERVAL_MS);
+    const answered = (): void => {
+      clearTimeout(late);
+      late = undefined;
+    };
+    if (!session.ping(answered)) answered();
+  }, limits.pingIntervalMs);
   timer.unref();
-  session.once('close', () => clearInterval(timer));
+  session.once('close', () => {
+    clearInterval(timer);
+    clearTimeout(late);
+  });
 }

@@ -1,7 +1,14 @@
 import { backoff, sleep } from '../lib/deadline.ts';
 import { isCode } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { KubeLike, ListQuery, RestClient, TypedResource } from './rest-client.ts';
+import { ObjectCache } from './object-cache.ts';
+import {
+  endsInitialEvents,
+  type KubeLike,
+  type ListQuery,
+  type RestClient,
+  type TypedResource,
+} from './rest-client.ts';
 
 const RETRY_BASE_MS = 50;
 const RETRY_MAX_MS = 5_000;
@@ -15,136 +22,154 @@ export interface InformerHandlers<T> {
   deleted?(object: T): void;
 }
 
+export interface InformerOptions<T> {
+  /** What is kept of each object: at least its name, namespace, uid and resourceVersion. Saves memory. */
+  readonly keep?: (object: T) => T;
+}
+
 /**
- * A local copy of a collection, kept fresh by list and watch. Objects are shared: never change them. Handlers are called in
- * order of the changes, synchronously, and must not throw.
+ * A local copy of a collection, kept fresh by a watch that begins with the present state (KEP-3157). Objects are shared: never
+ * change them. Handlers are called in order of the changes, synchronously; one that throws is logged and the others go on.
  */
 export class Informer<T extends KubeLike> {
   readonly type: TypedResource<T>;
   readonly #client: RestClient;
   readonly #query: ListQuery;
   readonly #log: Log;
-  readonly #objects = new Map<string, T>();
+  readonly #keep: (object: T) => T;
+  readonly #objects = new ObjectCache<T>();
   readonly #handlers: InformerHandlers<T>[] = [];
   readonly #synced = Promise.withResolvers<void>();
   #isSynced = false;
+  #version: string | undefined;
 
-  constructor(client: RestClient, type: TypedResource<T>, query: ListQuery, log: Log) {
+  constructor(
+    client: RestClient,
+    type: TypedResource<T>,
+    query: ListQuery,
+    log: Log,
+    options: InformerOptions<T> = {},
+  ) {
     this.#client = client;
     this.type = type;
     this.#query = query;
     this.#log = log;
+    this.#keep = options.keep ?? ((object) => object);
   }
 
   /** Adds handlers; for what is known already `added` is called at once. */
   handle(handlers: InformerHandlers<T>): void {
     this.#handlers.push(handlers);
-    for (const object of this.#objects.values()) handlers.added?.(object);
+    for (const object of this.#objects.all()) this.#tell(() => handlers.added?.(object));
   }
 
   get(namespace: string, name: string): T | undefined {
-    return this.#objects.get(keyOf(namespace, name));
+    return this.#objects.get(namespace, name);
   }
 
   /** All objects, or those of one namespace. */
   list(namespace?: string): readonly T[] {
-    const all = [...this.#objects.values()];
-    return namespace === undefined ? all : all.filter((o) => o.metadata?.namespace === namespace);
+    return namespace === undefined ? this.#objects.all() : this.#objects.inNamespace(namespace);
   }
 
   get isSynced(): boolean {
     return this.#isSynced;
   }
 
-  /** Resolves after the first whole list. */
+  /** Resolves when the present state has been received for the first time. */
   synced(): Promise<void> {
     return this.#synced.promise;
+  }
+
+  /** Whether every change up to this version, of this resource, has been handled. */
+  hasSeen(resourceVersion: string | undefined): boolean {
+    return this.#version !== undefined && Number(this.#version) >= Number(resourceVersion ?? 0);
   }
 
   /** Runs until `signal` aborts; failures are retried with back-off. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
-    let resourceVersion: string | undefined;
     while (!signal.aborted) {
+      const before = this.#version;
       try {
-        resourceVersion ??= await this.#relist(signal);
-        failures = 0;
-        resourceVersion = await this.#follow(resourceVersion, signal);
+        if (this.#version === undefined) await this.#receiveAll(signal);
+        else await this.#follow(this.#version, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (isCode(error, 'Expired') || isCode(error, 'Gone')) {
-          resourceVersion = undefined;
-          continue;
-        }
-        this.#log.debug(`watch of ${this.type.plural} failed`, { error: String(error) });
-        resourceVersion = this.#lastVersion ?? resourceVersion;
-        await sleep(backoff(failures++, RETRY_BASE_MS, RETRY_MAX_MS), signal);
+        if (isCode(error, 'Expired') || isCode(error, 'Gone')) this.#version = undefined;
+        const level = isCode(error, 'Forbidden') || isCode(error, 'Unauthorized') ? 'warn' : 'debug';
+        this.#log[level](`watch of ${this.type.plural} failed`, { error: String(error) });
       }
+      // A watch that brought something ended for reasons of its own; one that brought nothing must not be asked for in a loop.
+      failures = this.#version !== undefined && this.#version !== before ? 0 : failures + 1;
+      if (failures > 0) await sleep(backoff(failures - 1, RETRY_BASE_MS, RETRY_MAX_MS), signal);
     }
   }
 
-  #lastVersion: string | undefined;
-
-  async #relist(signal: AbortSignal): Promise<string> {
-    const list = await this.#client.list(this.type, this.#query, signal);
-    const seen = new Set<string>();
-    for (const object of list.items) {
-      const key = keyOfObject(object);
-      seen.add(key);
-      this.#put(key, object);
+  /** The present state, then its changes, over one watch. */
+  async #receiveAll(signal: AbortSignal): Promise<void> {
+    let state: T[] | undefined = [];
+    for await (const event of this.#watch({ sendInitialEvents: true }, signal)) {
+      if (state === undefined) this.#apply(event);
+      else if (endsInitialEvents(event)) {
+        this.#replace(state);
+        state = undefined;
+        this.#version = event.object.metadata?.resourceVersion;
+        this.#isSynced = true;
+        this.#synced.resolve();
+      } else if (event.type === 'ADDED') state.push(this.#keep(event.object));
     }
-    for (const key of [...this.#objects.keys()]) if (!seen.has(key)) this.#remove(key);
-    this.#isSynced = true;
-    this.#synced.resolve();
-    this.#lastVersion = list.resourceVersion;
-    return list.resourceVersion;
   }
 
-  /** Follows one watch to its end; answers the version to go on from. */
-  async #follow(from: string, signal: AbortSignal): Promise<string> {
-    let version = from;
+  async #follow(from: string, signal: AbortSignal): Promise<void> {
+    for await (const event of this.#watch({ resourceVersion: from }, signal)) this.#apply(event);
+  }
+
+  #watch(from: { resourceVersion: string } | { sendInitialEvents: true }, signal: AbortSignal) {
     const timeoutSeconds = WATCH_TIMEOUT_SECONDS + Math.floor(Math.random() * WATCH_TIMEOUT_SECONDS);
-    for await (const event of this.#client.watch(
-      this.type,
-      { ...this.#query, resourceVersion: from, timeoutSeconds },
-      signal,
-    )) {
-      version = event.object.metadata?.resourceVersion ?? version;
-      this.#lastVersion = version;
-      switch (event.type) {
-        case 'ADDED':
-        case 'MODIFIED':
-          this.#put(keyOfObject(event.object), event.object);
-          break;
-        case 'DELETED':
-          this.#remove(keyOfObject(event.object), event.object);
-          break;
-        case 'BOOKMARK':
-          break;
-      }
-    }
-    return version;
+    return this.#client.watch(this.type, { ...this.#query, ...from, timeoutSeconds }, signal);
   }
 
-  #put(key: string, object: T): void {
-    const previous = this.#objects.get(key);
-    if (previous?.metadata?.resourceVersion === object.metadata?.resourceVersion && previous !== undefined) return;
-    this.#objects.set(key, object);
-    for (const h of this.#handlers) {
-      if (previous === undefined) h.added?.(object);
-      else if (previous.metadata?.uid === object.metadata?.uid) h.updated?.(object, previous);
-      else {
-        h.deleted?.(previous);
-        h.added?.(object);
-      }
+  #apply(event: { readonly type: string; readonly object: T }): void {
+    const { type, object } = event;
+    if (type === 'ADDED' || type === 'MODIFIED') this.#put(this.#keep(object));
+    else if (type === 'DELETED') this.#remove(this.#keep(object));
+    this.#version = object.metadata?.resourceVersion ?? this.#version;
+  }
+
+  #replace(state: readonly T[]): void {
+    const present = new Set(state.map(keyOfObject));
+    for (const object of this.#objects.all()) if (!present.has(keyOfObject(object))) this.#remove(object);
+    for (const object of state) this.#put(object);
+  }
+
+  #put(object: T): void {
+    const { namespace, name = '', uid, resourceVersion } = object.metadata ?? {};
+    const previous = this.#objects.get(namespace ?? '', name);
+    if (previous !== undefined && previous.metadata?.resourceVersion === resourceVersion) return;
+    if (previous !== undefined && previous.metadata?.uid !== uid) {
+      this.#remove(previous);
+      this.#put(object);
+      return;
+    }
+    this.#objects.set(namespace ?? '', name, object);
+    for (const handlers of this.#handlers) {
+      this.#tell(() => (previous === undefined ? handlers.added?.(object) : handlers.updated?.(object, previous)));
     }
   }
 
-  #remove(key: string, last?: T): void {
-    const previous = this.#objects.get(key);
-    if (previous === undefined) return;
-    this.#objects.delete(key);
-    for (const h of this.#handlers) h.deleted?.(last ?? previous);
+  #remove(last: T): void {
+    const { namespace, name = '' } = last.metadata ?? {};
+    if (!this.#objects.delete(namespace ?? '', name)) return;
+    for (const handlers of this.#handlers) this.#tell(() => handlers.deleted?.(last));
+  }
+
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#log.error(`a handler of ${this.type.plural} failed`, { error: String(error) });
+    }
   }
 }
 
@@ -184,12 +209,14 @@ export class InformerFactory {
     return informer as unknown as Informer<T>;
   }
 
-  /** Starts every informer asked for so far, and resolves when all have their first list. */
+  /** Starts every informer asked for so far, and resolves when all are synced or `signal` aborts. */
   async start(signal: AbortSignal): Promise<void> {
     const all = [...this.#informers.values()];
     for (const informer of all) void informer.run(signal);
     const aborted = Promise.withResolvers<void>();
-    signal.addEventListener('abort', () => aborted.resolve(), { once: true });
+    const abort = (): void => aborted.resolve();
+    signal.addEventListener('abort', abort, { once: true });
     await Promise.race([Promise.all(all.map((i) => i.synced())), aborted.promise]);
+    signal.removeEventListener('abort', abort);
   }
 }

@@ -1,9 +1,12 @@
 import type { KubeObject } from '../api/object.ts';
 import { type ResourceType, resourcePath } from '../api/resource-path.ts';
-import { deadline } from '../lib/deadline.ts';
-import { CausewayError, type ErrorCode, type ErrorDetails } from '../lib/errors.ts';
-import { Connection, type RawResponse } from './connection.ts';
+import { CausewayError } from '../lib/errors.ts';
+import { Connection } from './connection.ts';
 import type { ClientCredentials } from './credentials.ts';
+import type { RawResponse } from './exchange.ts';
+import { limits } from './limits.ts';
+import { readAnswer, readLines } from './read-body.ts';
+import { errorOf, statusError } from './status-error.ts';
 
 /** A resource together with the TypeScript type of its objects. Made by `resource`. */
 export interface TypedResource<T extends { metadata?: unknown }> extends ResourceType {
@@ -37,13 +40,21 @@ export interface ListQuery {
 }
 
 export interface WatchQuery extends ListQuery {
-  readonly resourceVersion: string;
+  /** Changes after this version; without it, changes from now on. */
+  readonly resourceVersion?: string;
+  /** First the present state as ADDED events, then a bookmark for which `endsInitialEvents` is true, then the changes. */
+  readonly sendInitialEvents?: boolean;
   readonly timeoutSeconds?: number;
 }
 
 export interface ClientWatchEvent<T> {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
   readonly object: T;
+}
+
+/** Whether a bookmark says that the present state has been sent whole (KEP-3157). */
+export function endsInitialEvents(event: ClientWatchEvent<KubeLike>): boolean {
+  return event.type === 'BOOKMARK' && event.object.metadata?.annotations?.['k8s.io/initial-events-end'] === 'true';
 }
 
 export interface DeleteOptions {
@@ -60,13 +71,9 @@ const PATCH_CONTENT_TYPES: Readonly<Record<PatchType, string>> = {
   strategic: 'application/strategic-merge-patch+json',
 };
 
+const JSON_MEDIA = 'application/json';
 const PARTIAL = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
-
-/** Each request but a watch must be answered in this time. */
-const REQUEST_TIMEOUT_MS = 30_000;
-/** A watch event of one object is bounded by the size of an object; this stops a broken server from filling memory. */
-const MAX_WATCH_LINE_BYTES = 16 << 20;
 
 /**
  * The REST client of every component. One verified HTTP/2 connection; errors are `CausewayError` with the code of the
@@ -83,6 +90,16 @@ export class RestClient {
 
   get<T extends KubeLike>(type: TypedResource<T>, namespace: string, name: string, signal?: AbortSignal): Promise<T> {
     return this.#json('GET', resourcePath(type, { namespace, name }), undefined, signal);
+  }
+
+  /** Name, labels, owners and the like, without the object's content. */
+  getMetadata(
+    type: TypedResource<KubeLike>,
+    namespace: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<KubeObject> {
+    return this.#json('GET', resourcePath(type, { namespace, name }), undefined, signal, JSON_MEDIA, PARTIAL);
   }
 
   async list<T extends KubeLike>(
@@ -162,7 +179,7 @@ export class RestClient {
 
   /**
    * Events after `resourceVersion`, in order. Ends when the server ends the watch; throws `Expired` or `Gone` when the
-   * version is too old, and `ServiceUnavailable` when the connection breaks.
+   * version is too old, `ServiceUnavailable` when the connection breaks, and the signal's reason.
    */
   async *watch<T extends KubeLike>(
     type: TypedResource<T>,
@@ -172,14 +189,15 @@ export class RestClient {
     const { namespace, metadataOnly, ...rest } = query;
     const path = withQuery(resourcePath(type, namespace === undefined ? {} : { namespace }), {
       ...rest,
+      ...(query.sendInitialEvents === true ? { resourceVersionMatch: 'NotOlderThan' } : {}),
       watch: 'true',
       allowWatchBookmarks: 'true',
     });
-    const accept = metadataOnly === true ? PARTIAL : undefined;
-    const response = await this.#send('GET', path, undefined, signal, undefined, accept);
+    const accept = metadataOnly === true ? PARTIAL : JSON_MEDIA;
+    const response = await this.#connection.request({ method: 'GET', path, headers: this.#headers(accept), signal });
     if (response.status !== 200) throw await errorOf(response);
-    for await (const line of lines(response.stream)) {
-      const event = JSON.parse(line) as { type: string; object: unknown };
+    for await (const line of readLines(response.body)) {
+      const event = parsed<{ type: string; object: unknown }>(line);
       if (event.type === 'ERROR') throw statusError(event.object, 500);
       yield event as ClientWatchEvent<T>;
     }
@@ -187,14 +205,13 @@ export class RestClient {
 
   /** Any request whose answer is JSON; `accept` asks for another form of it. */
   json<R>(method: string, path: string, body?: unknown, signal?: AbortSignal, accept?: string): Promise<R> {
-    return this.#json(method, path, body, signal, undefined, accept);
+    return this.#json(method, path, body, signal, JSON_MEDIA, accept);
   }
 
   /** Any GET whose answer is text. */
   async text(path: string, signal?: AbortSignal): Promise<string> {
-    const response = await this.#send('GET', path, undefined, deadline(REQUEST_TIMEOUT_MS, signal), undefined, '*/*');
-    if (response.status !== 200) throw await errorOf(response);
-    return (await readAll(response)).toString();
+    const response = await this.#send('GET', path, undefined, signal, JSON_MEDIA, '*/*');
+    return (await readAnswer(response.body)).toString();
   }
 
   close(): void {
@@ -209,31 +226,33 @@ export class RestClient {
     contentType?: string,
     accept?: string,
   ): Promise<R> {
-    const limit = deadline(REQUEST_TIMEOUT_MS, signal);
-    const response = await this.#send(method, path, body, limit, contentType, accept);
-    if (response.status < 200 || response.status > 299) throw await errorOf(response);
-    return JSON.parse((await readAll(response)).toString()) as R;
+    const response = await this.#send(method, path, body, signal, contentType, accept);
+    return parsed<R>((await readAnswer(response.body)).toString());
   }
 
-  #send(
+  /** The answer of a request that succeeded; any other status is thrown. */
+  async #send(
     method: string,
     path: string,
     body: unknown,
-    signal: AbortSignal,
-    contentType = 'application/json',
-    accept = 'application/json',
+    signal: AbortSignal | undefined,
+    contentType = JSON_MEDIA,
+    accept = JSON_MEDIA,
   ): Promise<RawResponse> {
-    return this.#connection.request({
+    const response = await this.#connection.request({
       method,
       path,
-      headers: {
-        accept,
-        'user-agent': this.#userAgent,
-        ...(body === undefined ? {} : { 'content-type': contentType }),
-      },
+      headers: { ...this.#headers(accept), ...(body === undefined ? {} : { 'content-type': contentType }) },
       ...(body === undefined ? {} : { body: Buffer.from(JSON.stringify(body)) }),
       signal,
+      timeoutMs: limits.requestMs,
     });
+    if (response.status < 200 || response.status > 299) throw await errorOf(response);
+    return response;
+  }
+
+  #headers(accept: string): Record<string, string> {
+    return { accept, 'user-agent': this.#userAgent };
   }
 }
 
@@ -264,88 +283,10 @@ function withQuery(path: string, query: Readonly<Record<string, string | number 
   return text === '' ? path : `${path}?${text}`;
 }
 
-async function readAll(response: RawResponse): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response.stream) chunks.push(chunk as Buffer);
-  if (response.stream.rstCode !== 0) {
-    throw new CausewayError('ServiceUnavailable', 'the server ended the answer before it was whole');
-  }
-  return Buffer.concat(chunks);
-}
-
-async function errorOf(response: RawResponse): Promise<CausewayError> {
-  const body = await readAll(response);
+function parsed<R>(text: string): R {
   try {
-    return statusError(JSON.parse(body.toString()), response.status);
-  } catch {
-    return new CausewayError(codeOf('', response.status), `the server answered ${response.status}`);
+    return JSON.parse(text) as R;
+  } catch (cause) {
+    throw new CausewayError('InternalError', 'the server sent what is not JSON', { cause });
   }
-}
-
-function statusError(value: unknown, httpStatus: number): CausewayError {
-  const status = value as { reason?: string; message?: string; code?: number; details?: ErrorDetails };
-  const code = codeOf(status.reason ?? '', status.code ?? httpStatus);
-  return new CausewayError(code, status.message ?? `the server answered ${httpStatus}`, {
-    ...(status.details === undefined ? {} : { details: status.details }),
-  });
-}
-
-const REASONS: ReadonlySet<string> = new Set<ErrorCode>([
-  'BadRequest',
-  'Unauthorized',
-  'Forbidden',
-  'NotFound',
-  'AlreadyExists',
-  'Conflict',
-  'Gone',
-  'Expired',
-  'Invalid',
-  'MethodNotAllowed',
-  'NotAcceptable',
-  'UnsupportedMediaType',
-  'RequestEntityTooLarge',
-  'TooManyRequests',
-  'Timeout',
-  'ServerTimeout',
-  'ServiceUnavailable',
-  'InternalError',
-]);
-
-const CODES_BY_HTTP_STATUS: Readonly<Record<number, ErrorCode>> = {
-  400: 'BadRequest',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'NotFound',
-  405: 'MethodNotAllowed',
-  409: 'Conflict',
-  410: 'Gone',
-  413: 'RequestEntityTooLarge',
-  415: 'UnsupportedMediaType',
-  422: 'Invalid',
-  429: 'TooManyRequests',
-  503: 'ServiceUnavailable',
-  504: 'Timeout',
-};
-
-function codeOf(reason: string, httpStatus: number): ErrorCode {
-  if (REASONS.has(reason)) return reason as ErrorCode;
-  return CODES_BY_HTTP_STATUS[httpStatus] ?? 'InternalError';
-}
-
-async function* lines(stream: RawResponse['stream']): AsyncGenerator<string, void, undefined> {
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
-  for await (const chunk of stream) {
-    let rest = chunk as Buffer;
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-      yield Buffer.concat([...pending, rest.subarray(0, end)]).toString();
-      pending = [];
-      pendingBytes = 0;
-      rest = rest.subarray(end + 1);
-    }
-    pendingBytes += rest.length;
-    if (pendingBytes > MAX_WATCH_LINE_BYTES) throw new CausewayError('InternalError', 'a watch event is too large');
-    if (rest.length > 0) pending.push(rest);
-  }
-  if (stream.rstCode !== 0) throw new CausewayError('ServiceUnavailable', 'the watch broke off');
 }

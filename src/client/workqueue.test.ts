@@ -74,3 +74,65 @@ test('run resolves only when the handler that was under way has ended', async ()
   await done;
   assert.equal(ended, true);
 });
+
+test('of two waits for a key the shorter one counts, and it is handled once', async () => {
+  const queue = new WorkQueue('test', silentLog);
+  const abort = new AbortController();
+  const handled: string[] = [];
+  const done = queue.run(2, async (key) => void handled.push(key), abort.signal);
+  queue.addAfter('a', 5_000);
+  queue.addAfter('a', 10);
+  queue.addAfter('a', 20);
+  queue.addAfter('b', 60_000);
+  await delay(60);
+  assert.deepEqual(handled, ['a']);
+  abort.abort();
+  await done;
+  queue.add('c');
+  queue.addAfter('c', 0);
+  await delay(10);
+  assert.deepEqual(handled, ['a']);
+});
+
+test('keys come in the order in which they were added, and a key that fails does not hold up the others', async () => {
+  const queue = new WorkQueue('test', silentLog);
+  const abort = new AbortController();
+  const handled: string[] = [];
+  for (const key of ['a', 'bad', 'b', 'a', 'c']) queue.add(key);
+  const done = queue.run(
+    1,
+    async (key) => {
+      handled.push(key);
+      if (key === 'bad' && handled.length < 5) throw new Error('no');
+    },
+    abort.signal,
+  );
+  await delay(60);
+  abort.abort();
+  await done;
+  assert.deepEqual(handled, ['a', 'bad', 'b', 'c', 'bad']);
+});
+
+test('a key that keeps failing waits longer each time', async () => {
+  const levels: string[] = [];
+  const note = (level: string) => (): void => void levels.push(level);
+  const log = { ...silentLog, debug: note('debug'), warn: note('warn') };
+  const queue = new WorkQueue('test', log);
+  const abort = new AbortController();
+  const times: number[] = [];
+  const done = queue.run(
+    1,
+    async () => {
+      times.push(Date.now());
+      throw new Error('never');
+    },
+    abort.signal,
+  );
+  queue.add('a');
+  await delay(400);
+  abort.abort();
+  await done;
+  assert.ok(times.length >= 4 && times.length <= 7, `${times.length} attempts`);
+  assert.ok(times[3]! - times[2]! > times[1]! - times[0]!);
+  assert.deepEqual(levels.slice(0, 4), ['debug', 'debug', 'debug', 'debug']);
+});

@@ -3,6 +3,8 @@ import type { Log } from '../lib/log.ts';
 
 const RETRY_BASE_MS = 10;
 const RETRY_MAX_MS = 30_000;
+/** From this failure in a row on, an operator should know. */
+const WARN_FROM = 8;
 
 /**
  * A set of keys to work on. A key is handled by one worker at a time; one that is added while it is handled is handled once
@@ -88,7 +90,8 @@ export class WorkQueue {
       if (!signal.aborted) {
         const failures = this.#failures.get(key) ?? 0;
         this.#failures.set(key, failures + 1);
-        this.#log.debug(`${this.#name}: ${key} failed and is tried again`, { error: String(error), failures });
+        const level = failures >= WARN_FROM ? 'warn' : 'debug';
+        this.#log[level](`${this.#name}: ${key} failed and is tried again`, { error: String(error), failures });
         this.addAfter(key, backoff(failures, RETRY_BASE_MS, RETRY_MAX_MS));
       }
     }
