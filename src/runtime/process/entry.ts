@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { capabilitySet, setprivList } from './capabilities.ts';
 import type { Host } from './host.ts';
 import type { ContainerRecord, ContainerUser, SandboxRecord } from './records.ts';
-import { ENTER, environmentScript, FINAL_EXEC, FINAL_START, JOIN } from './scripts.ts';
+import { ENTER, environmentScript, FINAL_EXEC, FINAL_START, JOIN, WITH_PROC } from './scripts.ts';
 
 /** How a process gets into a container: command lines, built here and nowhere else. */
 export interface EntryContext {
@@ -120,6 +120,11 @@ export function bwrapArguments(context: EntryContext, view: readonly string[]): 
   ];
 }
 
+function withProcOf({ host, directory, sandbox }: EntryContext): string[] {
+  const proc = join(dirname(dirname(directory)), 'sandboxes', sandbox.id, 'proc');
+  return [host.tools.path('unshare'), '--mount', '--', host.tools.path('sh'), '-c', WITH_PROC, 'proc', proc];
+}
+
 /** The command line that makes the container and becomes its first process. */
 export function startCommand(context: EntryContext): string[] {
   const { host, sandbox, container } = context;
@@ -137,6 +142,7 @@ export function startCommand(context: EntryContext): string[] {
     ...[host.tools.path('sh'), '-c', ENTER, 'enter', context.directory, context.filterPath],
     ...[String(context.cgroupDirectories.length), ...context.cgroupDirectories],
     ...[host.tools.path('nsenter'), ...namespaces, '--'],
+    ...(sharesPidNamespace(sandbox) ? withProcOf(context) : []),
     ...[host.tools.path('bwrap'), '--args', '5', '--'],
     ...dropPrivileges(context),
     ...finalStep(context, FINAL_START, [...command, ...args], tty),
@@ -152,7 +158,8 @@ export function execCommand(context: EntryContext, command: readonly string[], t
   const { host, sandbox, container } = context;
   const nsenter = host.tools.path('nsenter');
   const filtered = isFiltered(host, container);
-  const toUserNamespace = filtered && !host.root && !tty;
+  // Under a terminal it is in the sandbox's user namespace already.
+  const toUserNamespace = !host.root && !tty;
   const filter = filtered ? [host.tools.path('bwrap'), '--dev-bind', '/', '/', '--seccomp', '4', '--'] : [];
   const namespaces = [
     ...['--target', String(container.init?.pid), '--mount', '--cgroup', ...userNamespace(host)],

@@ -81,6 +81,9 @@ done
 exec "$@" 9>&2 2>>"$dir/launch.log" 3>"$dir/start" 4<"$filter" 5<"$dir/args" 6>"$dir/info" 7<>"$dir/go" 8<"$dir/env"
 `;
 
+/** Shows `$1` as /proc to what follows: bubblewrap looks its child up there, by the number that it has in the shared PID namespace. */
+export const WITH_PROC = 'mount --bind "$1" /proc && shift && exec "$@"';
+
 /** The same for a process that joins a running container: 4 seccomp, 8 environment. */
 export const JOIN = `
 dir=$1

@@ -19,8 +19,19 @@ const PACKAGES = {
 
 export type ToolName = keyof typeof PACKAGES;
 
-const ALWAYS: readonly ToolName[] = ['sh', 'mkfifo', 'sleep', 'env', 'mount', 'unshare', 'nsenter', 'setsid', 'bwrap'];
-const AS_ROOT: readonly ToolName[] = [...ALWAYS, 'setpriv', 'ip'];
+const ALWAYS: readonly ToolName[] = [
+  'sh',
+  'mkfifo',
+  'sleep',
+  'env',
+  'mount',
+  'unshare',
+  'nsenter',
+  'setpriv',
+  'setsid',
+  'bwrap',
+];
+const AS_ROOT: readonly ToolName[] = [...ALWAYS, 'ip'];
 const OPTIONAL: readonly ToolName[] = ['nft'];
 
 /** Searched after what is asked for: service managers often leave the system directories out. */
