@@ -7,13 +7,15 @@ import { backoff } from '../lib/deadline.ts';
 import { isCode } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { ContainerStatus, PodSandbox, Runtime } from '../runtime/runtime.ts';
+import { ContainerEnding } from './container-ending.ts';
 import { type ContainerLifecycle, ContainerStartError } from './container-lifecycle.ts';
 import type { PodAddresses } from './downward.ts';
 import { sandboxConfig } from './pod-config.ts';
-import { type Kill, type PodPlan, planPod } from './pod-plan.ts';
-import { computePodStatus, isSidecar, type PodObservation, type Waiting } from './pod-status.ts';
+import { type PodPlan, planPod } from './pod-plan.ts';
+import { type PodRuns, podRuns } from './pod-runs.ts';
+import { computePodStatus, type PodObservation, type Waiting } from './pod-status.ts';
 import type { ActionTarget } from './probes/probe-action.ts';
-import { type Health, Prober } from './probes/prober.ts';
+import { ProbeKeeper } from './probes/probe-keeper.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import { StatusWriter } from './status-writer.ts';
 import type { PreparedVolume, VolumeManager } from './volumes/volume-manager.ts';
@@ -60,15 +62,16 @@ export class PodWorker {
   readonly #abort = new AbortController();
   readonly #status: StatusWriter;
   readonly #backoff = new RestartBackoff();
-  readonly #probers = new Map<string, Prober>();
+  readonly #probes: ProbeKeeper;
+  readonly #ending: ContainerEnding;
   readonly #hooks = new Map<string, Promise<void>>();
-  readonly #kills = new Map<string, { readonly done: Promise<void>; deadline: number }>();
   readonly #failures = new Map<string, Waiting>();
   readonly #messages = new Map<string, string>();
   #pod: Pod;
   #removed = false;
   #failure: PodObservation['failure'];
   #dirty = false;
+  #woken: PromiseWithResolvers<void> | undefined;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #attempts = 0;
@@ -80,6 +83,22 @@ export class PodWorker {
     this.#pod = pod;
     this.#d = dependencies;
     this.#status = new StatusWriter(dependencies.client, pod, dependencies.log, this.#abort.signal);
+    const { runtime, lifecycle, clock, log } = dependencies;
+    const target = (container: Container, id: string): ActionTarget => this.#target(container, id);
+    const see = (): PodRuns => this.#see();
+    const ended = async (): Promise<void> => {
+      await dependencies.refresh();
+      this.wake();
+    };
+    this.#ending = new ContainerEnding({ runtime, lifecycle, clock, log, see, target, ended });
+    this.#probes = new ProbeKeeper({
+      target,
+      changed: () => this.wake(),
+      failed: (container, kind, output) => {
+        const word = kind.charAt(0).toUpperCase() + kind.slice(1);
+        this.#event('Warning', 'Unhealthy', `${word} probe failed: ${output}`, container);
+      },
+    });
   }
 
   get pod(): Pod {
@@ -105,6 +124,7 @@ export class PodWorker {
   wake(): void {
     if (this.#stopped) return;
     this.#dirty = true;
+    this.#woken?.resolve();
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
     });
@@ -115,7 +135,7 @@ export class PodWorker {
     this.#stopped = true;
     this.#abort.abort();
     clearTimeout(this.#timer);
-    for (const prober of this.#probers.values()) prober.stop();
+    this.#probes.stop();
     await this.#running;
   }
 
@@ -126,11 +146,11 @@ export class PodWorker {
   async shutdown(hurry: AbortSignal): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    await this.#running;
     const message = 'Stopping container: the node shuts down';
-    const cutShort = (): void => void this.#endContainers(message, 0);
+    const cutShort = (): void => void this.#ending.all(this.#pod, message, 0);
     hurry.addEventListener('abort', cutShort, { once: true });
-    await this.#endContainers(message, hurry.aborted ? 0 : this.#grace());
+    await this.#running;
+    await this.#ending.all(this.#pod, message, hurry.aborted ? 0 : this.#grace());
     hurry.removeEventListener('abort', cutShort);
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
     await this.#d.refresh();
@@ -145,7 +165,6 @@ export class PodWorker {
       clearTimeout(this.#timer);
       try {
         const again = await this.#sync();
-        this.#attempts = 0;
         if (again !== undefined) this.#wakeAfter(again);
       } catch (error) {
         if (this.#stopped) return;
@@ -176,7 +195,7 @@ export class PodWorker {
     this.#tendProbers();
     const plan = this.#plan();
     if (plan.sandbox === 'create') return this.#createSandbox();
-    for (const kill of plan.kill) void this.#kill(kill);
+    for (const kill of plan.kill) void this.#ending.kill(this.#pod, kill, kill.graceSeconds ?? this.#grace());
     const retry = await this.#start(plan);
     this.#report(plan.waiting);
     await this.#pruneRuns();
@@ -185,11 +204,10 @@ export class PodWorker {
   }
 
   #plan(): PodPlan {
-    const { runs, sandbox } = this.#see();
+    const seen = this.#see();
     return planPod(this.#pod, {
-      sandbox,
-      runs,
-      health: this.#healths(runs),
+      ...seen,
+      health: this.#probes.healths(seen),
       backoff: this.#backoff,
       now: this.#d.clock.now(),
     });
@@ -218,7 +236,7 @@ export class PodWorker {
   async #createSandbox(): Promise<number | undefined> {
     const { runtime } = this.#d;
     this.#report(new Map());
-    await this.#endContainers('Stopping container: its sandbox is made anew', this.#grace());
+    await this.#ending.all(this.#pod, 'Stopping container: its sandbox is made anew', this.#grace());
     const old = this.#d.observe().sandboxes;
     for (const sandbox of old) await runtime.stopPodSandbox(sandbox.id);
     try {
@@ -269,6 +287,7 @@ export class PodWorker {
           this.#abort.signal,
         );
         this.#failures.delete(container.name);
+        this.#attempts = 0;
         if (attempt > 0) this.#backoff.restarted(container.name, this.#d.clock.now());
         await this.#d.refresh();
         this.#startHook(container, id);
@@ -303,51 +322,9 @@ export class PodWorker {
     );
   }
 
-  #kill({ run, container, message, graceSeconds }: Kill): Promise<void> {
-    const grace = graceSeconds ?? this.#grace();
-    const deadline = this.#d.clock.now() + grace * 1000;
-    const known = this.#kills.get(run.id);
-    if (known !== undefined) {
-      if (deadline >= known.deadline) return known.done;
-      // A shorter grace period counts at once: the stop that runs already ends with this one.
-      known.deadline = deadline;
-      return this.#d.runtime.stopContainer(run.id, grace);
-    }
-    const target = this.#target(container, run.id);
-    const done = this.#d.lifecycle
-      .stop(this.#pod, run, target, grace, message)
-      .catch((error: unknown) => this.#d.log.warn('a container was not stopped', { error: String(error) }))
-      .then(() => this.#d.refresh())
-      .finally(() => {
-        this.#kills.delete(run.id);
-        this.wake();
-      });
-    this.#kills.set(run.id, { done, deadline });
-    return done;
-  }
-
-  /** Main containers first and together, then the sidecars, the last one first. */
-  async #endContainers(message: string, graceSeconds: number): Promise<void> {
-    const started = this.#d.clock.now();
-    const left = (): number => Math.max(0, graceSeconds - (this.#d.clock.now() - started) / 1000);
-    const all = this.#see().runs;
-    const live = (c: Container): Kill[] => {
-      const run = all.get(c.name)?.[0];
-      return run?.state === 'running' || run?.state === 'unknown'
-        ? [{ run, container: c, message, graceSeconds: left() }]
-        : [];
-    };
-    const inits = this.#pod.spec?.initContainers ?? [];
-    const main = [...(this.#pod.spec?.containers ?? []), ...inits.filter((c) => !isSidecar(c))];
-    await Promise.all(main.flatMap(live).map((k) => this.#kill(k)));
-    for (const sidecar of inits.filter(isSidecar).reverse()) {
-      for (const kill of live(sidecar)) await this.#kill(kill);
-    }
-  }
-
   /** The pod has run to its end: what is left of it stops, its logs stay. */
   async #finish(): Promise<void> {
-    await this.#endContainers('Stopping container', this.#grace());
+    await this.#ending.all(this.#pod, 'Stopping container', this.#grace());
     for (const sandbox of this.#d.observe().sandboxes) {
       if (sandbox.state === 'ready') await this.#d.runtime.stopPodSandbox(sandbox.id);
     }
@@ -360,13 +337,17 @@ export class PodWorker {
   async #terminate(): Promise<void> {
     const pod = this.#pod;
     if (!this.#removed) this.#report(new Map());
-    const ending = this.#endContainers(`Stopping container`, this.#removed ? 1 : this.#grace());
-    // A second deletion may shorten the grace period meanwhile.
-    for (;;) {
-      const done = await Promise.race([ending.then(() => true), this.#untilDirty().then(() => false)]);
-      if (done) break;
-      this.#dirty = false;
-      void this.#endContainers('Stopping container', this.#removed ? 1 : this.#grace());
+    const grace = (): number => (this.#removed ? 1 : this.#grace());
+    let ended = false;
+    const ending = this.#ending.all(this.#pod, 'Stopping container', grace()).then(() => {
+      ended = true;
+    });
+    while (!ended) {
+      // A second deletion may shorten the grace period meanwhile.
+      this.#woken = Promise.withResolvers<void>();
+      await Promise.race([ending, this.#woken.promise]);
+      this.#woken = undefined;
+      if (!ended) void this.#ending.all(this.#pod, 'Stopping container', grace());
     }
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
     await this.#d.refresh();
@@ -381,7 +362,7 @@ export class PodWorker {
     await this.#d.removePodLogs(pod);
     if (!this.#removed) await this.#deleteFromApi();
     this.#stopped = true;
-    for (const prober of this.#probers.values()) prober.stop();
+    this.#probes.stop();
     this.#abort.abort();
     this.#d.finished();
   }
@@ -396,17 +377,6 @@ export class PodWorker {
     } catch (error) {
       if (!isCode(error, 'NotFound') && !isCode(error, 'Conflict')) throw error;
     }
-  }
-
-  #untilDirty(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setInterval(() => {
-        if (!this.#dirty) return;
-        clearInterval(timer);
-        resolve();
-      }, 100);
-      timer.unref();
-    });
   }
 
   /** Of each container the newest run is kept, and the one before it for `logs --previous`. */
@@ -435,31 +405,7 @@ export class PodWorker {
   }
 
   #tendProbers(): void {
-    const { runs } = this.#see();
-    const running = new Map<string, Container>();
-    for (const container of this.#containers()) {
-      const run = runs.get(container.name)?.[0];
-      if (run?.state === 'running') running.set(run.id, container);
-    }
-    for (const [id, prober] of this.#probers) {
-      if (running.has(id)) continue;
-      prober.stop();
-      this.#probers.delete(id);
-    }
-    for (const [id, container] of running) {
-      if (this.#probers.has(id) || this.#hooks.has(id) || this.#hasEnded()) continue;
-      this.#probers.set(id, this.#makeProber(container, id));
-    }
-  }
-
-  #makeProber(container: Container, id: string): Prober {
-    return new Prober(this.#target(container, id), {
-      changed: () => this.wake(),
-      failed: (kind, output) => {
-        const word = kind.charAt(0).toUpperCase() + kind.slice(1);
-        this.#event('Warning', 'Unhealthy', `${word} probe failed: ${output}`, container);
-      },
-    });
+    this.#probes.tend(this.#containers(), this.#see(), (id) => this.#hooks.has(id) || this.#hasEnded());
   }
 
   #target(container: Container, containerId: string): ActionTarget {
@@ -480,33 +426,14 @@ export class PodWorker {
     return deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
   }
 
-  #see(): { sandbox: PodSandbox | undefined; runs: Map<string, ContainerStatus[]> } {
+  #see(): PodRuns {
     const { sandboxes, containers } = this.#d.observe();
-    const runs = new Map<string, ContainerStatus[]>();
-    for (const run of containers) {
-      const list = runs.get(run.config.name);
-      if (list === undefined) runs.set(run.config.name, [run]);
-      else list.push(run);
-    }
-    for (const list of runs.values())
-      list.sort((a, b) => b.config.attempt - a.config.attempt || b.createdAt - a.createdAt);
-    const newest = [...sandboxes].sort((a, b) => b.config.attempt - a.config.attempt)[0];
-    return { sandbox: newest, runs };
+    return podRuns(sandboxes, containers);
   }
 
   #addresses(): PodAddresses {
     const { sandbox } = this.#see();
     return { podIPs: sandbox?.state === 'ready' ? sandbox.ips : [], hostIPs: this.#d.hostIPs };
-  }
-
-  #healths(runs: ReadonlyMap<string, readonly ContainerStatus[]>): Map<string, Health> {
-    const result = new Map<string, Health>();
-    for (const [name, list] of runs) {
-      const run = list[0];
-      const prober = run === undefined ? undefined : this.#probers.get(run.id);
-      if (prober !== undefined) result.set(name, prober.health);
-    }
-    return result;
   }
 
   async #readMessages(): Promise<void> {
@@ -519,7 +446,8 @@ export class PodWorker {
   }
 
   #observation(waiting: ReadonlyMap<string, Waiting>): PodObservation {
-    const { sandbox, runs } = this.#see();
+    const seen = this.#see();
+    const { sandbox, runs } = seen;
     return {
       runtimeName: this.#d.runtime.name,
       podIPs: sandbox?.state === 'ready' ? sandbox.ips : (this.#pod.status?.podIPs ?? []).map((p) => p.ip),
@@ -527,7 +455,7 @@ export class PodWorker {
       sandboxReady: sandbox?.state === 'ready',
       runs,
       waiting: new Map([...this.#failures, ...waiting]),
-      health: this.#healths(runs),
+      health: this.#probes.healths(seen),
       terminationMessages: this.#messages,
       terminating: this.#hasEnded(),
       ...(this.#failure === undefined ? {} : { failure: this.#failure }),

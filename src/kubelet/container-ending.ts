@@ -1,0 +1,76 @@
+import type { Container, Pod } from '../api/generated/types.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import type { ContainerStatus, Runtime } from '../runtime/runtime.ts';
+import type { ContainerLifecycle } from './container-lifecycle.ts';
+import type { Kill } from './pod-plan.ts';
+import type { PodRuns } from './pod-runs.ts';
+import { isSidecar } from './pod-status.ts';
+import type { ActionTarget } from './probes/probe-action.ts';
+
+export interface EndingDependencies {
+  readonly runtime: Runtime;
+  readonly lifecycle: ContainerLifecycle;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly see: () => PodRuns;
+  readonly target: (container: Container, containerId: string) => ActionTarget;
+  /** A container has ended. */
+  readonly ended: () => Promise<void>;
+}
+
+/** Ends the containers of one pod: each once, and sooner when it is asked again with a shorter grace period. */
+export class ContainerEnding {
+  readonly #d: EndingDependencies;
+  readonly #underWay = new Map<string, { readonly done: Promise<void>; deadline: number }>();
+
+  constructor(dependencies: EndingDependencies) {
+    this.#d = dependencies;
+  }
+
+  /** Resolves when the container has ended. Never rejects. */
+  kill(pod: Pod, { run, container, message }: Kill, graceSeconds: number): Promise<void> {
+    const deadline = this.#d.clock.now() + graceSeconds * 1000;
+    const known = this.#underWay.get(run.id);
+    if (known !== undefined) {
+      if (deadline >= known.deadline) return known.done;
+      known.deadline = deadline;
+      return this.#hurry(run, graceSeconds);
+    }
+    const done = this.#d.lifecycle
+      .stop(pod, run, this.#d.target(container, run.id), graceSeconds, message)
+      .catch((error: unknown) => this.#d.log.warn('a container was not stopped', { error: String(error) }))
+      .then(() => this.#d.ended())
+      .finally(() => {
+        this.#underWay.delete(run.id);
+      });
+    this.#underWay.set(run.id, { done, deadline });
+    return done;
+  }
+
+  /** Main containers first and together, then the sidecars, the last one first. */
+  async all(pod: Pod, message: string, graceSeconds: number): Promise<void> {
+    const { clock, see } = this.#d;
+    const started = clock.now();
+    const { runs } = see();
+    const live = (container: Container): Kill[] => {
+      const run = runs.get(container.name)?.[0];
+      return run?.state === 'running' || run?.state === 'unknown' ? [{ run, container, message }] : [];
+    };
+    const end = (kill: Kill): Promise<void> =>
+      this.kill(pod, kill, Math.max(0, graceSeconds - (clock.now() - started) / 1000));
+    const inits = pod.spec?.initContainers ?? [];
+    const main = [...(pod.spec?.containers ?? []), ...inits.filter((c) => !isSidecar(c))];
+    await Promise.all(main.flatMap(live).map(end));
+    for (const sidecar of inits.filter(isSidecar).reverse()) {
+      for (const kill of live(sidecar)) await end(kill);
+    }
+  }
+
+  /** A shorter grace period counts at once; the stop that runs already ends with this one. */
+  #hurry(run: ContainerStatus, graceSeconds: number): Promise<void> {
+    return this.#d.runtime
+      .stopContainer(run.id, graceSeconds)
+      .catch((error: unknown) => this.#d.log.warn('a container was not stopped', { error: String(error) }));
+  }
+}
