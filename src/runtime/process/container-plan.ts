@@ -7,6 +7,7 @@ import { hasOwnNetwork, programDirectories, sharesPidNamespace } from './entry.t
 import { canonical } from './hidden-paths.ts';
 import { ARGUMENT_BYTES, MOUNTS_PER_CONTAINER } from './limits.ts';
 import { isWithin, readMountTable } from './mount-table.ts';
+import { libraryDirectories } from './name-service.ts';
 import { type ContainerUser, type SandboxRecord, sandboxDirectory } from './records.ts';
 import type { RuntimeContext } from './runtime-context.ts';
 import { buildView, type View, type ViewMount } from './view.ts';
@@ -35,6 +36,11 @@ export function containerView(context: RuntimeContext, masks: readonly string[],
   const { config } = record;
   const sandboxFile = (name: string): string => join(sandbox.directory, name);
   const pid = sandbox.record.holder?.pid;
+  const files = ['hosts', 'hostname', 'resolv.conf'].map((name): [string, string] => [
+    `/etc/${name}`,
+    sandboxFile(name),
+  ]);
+  if (context.nameServices !== undefined) files.push(['/etc/nsswitch.conf', context.nameServices]);
   const scratch = new Map([['/tmp', join(directory, 'tmp')]]);
   if (statSync('/var/tmp', { throwIfNoEntry: false })?.isDirectory() === true)
     scratch.set('/var/tmp', join(directory, 'vartmp'));
@@ -44,11 +50,7 @@ export function containerView(context: RuntimeContext, masks: readonly string[],
     masks: masks,
     hidden: context.hidden,
     exposed: [dirname(realpathSync(process.execPath))],
-    files: new Map(
-      ['hosts', 'hostname', 'resolv.conf']
-        .map((name) => [`/etc/${name}`, sandboxFile(name)] as const)
-        .filter(([path]) => !config.mounts.some((mount) => mount.containerPath === path)),
-    ),
+    files: new Map(files.filter(([path]) => !config.mounts.some((mount) => mount.containerPath === path))),
     scratch: new Map([...scratch].filter(([path]) => !config.mounts.some((mount) => mount.containerPath === path))),
     readOnlyRoot: config.security.readOnlyRootFilesystem,
     privileged: config.security.privileged,
@@ -58,7 +60,7 @@ export function containerView(context: RuntimeContext, masks: readonly string[],
     shm: sandbox.record.config.hostIPC && existsSync('/dev/shm') ? '/dev/shm' : sandboxFile('shm'),
     cgroups: context.host.cgroups?.open(record.id).view ?? new Map(),
     mqueue: context.host.mqueue,
-    programs: programDirectories(context.host),
+    programs: [...programDirectories(context.host), ...libraryDirectories()],
   });
 }
 

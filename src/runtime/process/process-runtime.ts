@@ -28,6 +28,7 @@ import { execInContainer } from './exec.ts';
 import { FifoPool } from './fifo.ts';
 import { canonical, masksFor } from './hidden-paths.ts';
 import { type Host, inspectHost } from './host.ts';
+import { writeNameServices } from './name-service.ts';
 import { PodNetwork } from './network.ts';
 import { PipePool } from './pipe-pool.ts';
 import { PodDialers } from './pod-dialer.ts';
@@ -100,6 +101,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     fifos: new FifoPool(join(stateDirectory, 'fifos'), host.tools.has('mkfifo') ? host.tools.path('mkfifo') : 'mkfifo'),
     pipes: new PipePool(host.tools.has('sh') ? host.tools.path('sh') : 'sh'),
     filterPath,
+    nameServices: writeNameServices(stateDirectory),
     clock: options.clock,
     log,
     changed: (event) => events.push(event),

@@ -19,6 +19,8 @@ export interface RuntimeContext {
   readonly fifos: FifoPool;
   readonly pipes: PipePool;
   readonly filterPath: string;
+  /** The containers' `/etc/nsswitch.conf`. */
+  readonly nameServices: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
   changed(event: RuntimeEvent): void;

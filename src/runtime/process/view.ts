@@ -4,6 +4,7 @@ import { CausewayError } from '../../lib/errors.ts';
 import { MIRRORED_ENTRIES, SYMLINKS_PER_PATH } from './limits.ts';
 import { makeMountPoint } from './mount-point.ts';
 import { aliases, isWithin, locate, type MountEntry, type MountExpectation } from './mount-table.ts';
+import { NSCD_DIRECTORY } from './name-service.ts';
 import { type Step, stepArguments } from './view-step.ts';
 import {
   DEVICE_NAMES,
@@ -107,6 +108,7 @@ class ViewBuilder {
       (a, b) => depth(posix.normalize(a.containerPath)) - depth(posix.normalize(b.containerPath)),
     );
     for (const mount of inOrder) this.#volume(mount);
+    this.#nscdDirectory();
     this.#workingDirectory(workingDir);
     for (const path of this.#readOnly) if (!this.#covered(path)) this.#steps.push({ kind: 'read-only', path });
     return { bwrapArguments: this.#steps.flatMap(stepArguments), expectation: this.#expectation() };
@@ -246,9 +248,25 @@ class ViewBuilder {
     }
   }
 
+  /** In a volume at /run too, even a read-only one: it may be writable elsewhere. */
+  #nscdDirectory(): void {
+    const path = this.#resolve(NSCD_DIRECTORY);
+    const [at, region] = this.#regionOf(path);
+    const relative = posix.relative(at, path);
+    if (region.kind === 'volume' && lstatOrUndefined(join(region.source, relative)) === undefined) {
+      try {
+        makeMountPoint(region.source, relative, true);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EROFS') return;
+        throw error;
+      }
+    }
+    this.#tmpfs(path, 0o555, true);
+  }
+
   #checkProtected(asked: string, target: string): void {
     // `/dev` itself is the runtime's own; a file or a directory may be added to it.
-    const inside = [...PROTECTED, ...this.#input.programs].find((path) => isWithin(target, path));
+    const inside = [...PROTECTED, NSCD_DIRECTORY, ...this.#input.programs].find((path) => isWithin(target, path));
     const above = ['/dev', ...PROTECTED, ...this.#input.programs].find((path) => isWithin(path, target));
     const device = DEVICE_NAMES.find((name) => isWithin(target, `/dev/${name}`));
     if (inside !== undefined || above !== undefined || device !== undefined)
