@@ -39,14 +39,15 @@ class Server implements Apiserver {
   readonly #inFlight: InFlight;
   readonly #closing = new AbortController();
   readonly #kubelets: KubeletClient;
-  readonly #deadlines = new Deadlines(limits.requestTimeoutMs);
+  readonly #deadlines: Deadlines;
   #address = '';
   #state: 'new' | 'starting' | 'ready' | 'closing' = 'new';
 
   constructor(dependencies: ApiserverDependencies) {
     this.#dependencies = dependencies;
     const { machinery, clock, log, observer } = dependencies;
-    this.#inFlight = new InFlight(dependencies.inFlightLimits);
+    this.#inFlight = new InFlight(dependencies.limits?.inFlight);
+    this.#deadlines = new Deadlines(dependencies.limits?.requestTimeoutMs ?? limits.requestTimeoutMs);
     this.#services = new ServiceAllocator({ ...dependencies.services, random: (n) => randomInt(n) });
     this.#context = {
       machinery,
@@ -147,7 +148,7 @@ class Server implements Apiserver {
     this.#services.load((await services.list({})).items.map((item) => item.object()));
     const { port } = await this.#listener.listen(options.port, options.host);
     const address = options.advertiseAddress ?? options.host;
-    this.#address = `${address}:${port}`;
+    this.#address = `${address.includes(':') ? `[${address}]` : address}:${port}`;
     await bootstrapObjects({
       context: this.#context,
       policy: this.#dependencies.bootstrapPolicy,

@@ -52,8 +52,11 @@ export interface ApiserverDependencies {
     readonly nodePorts: { readonly first: number; readonly last: number };
   };
   readonly audit: AuditSink;
-  /** Requests under way at most, where it is not the default. */
-  readonly inFlightLimits?: { readonly readOnly?: number; readonly mutating?: number; readonly longRunning?: number };
+  /** Where they are not those of `limits.ts`. */
+  readonly limits?: {
+    readonly inFlight?: { readonly readOnly?: number; readonly mutating?: number; readonly longRunning?: number };
+    readonly requestTimeoutMs?: number;
+  };
   readonly observer: PathObserver;
   readonly paths: Pick<PathRegistry, 'list' | 'get' | 'subscribe' | 'revision'>;
   readonly version: string;

@@ -17,6 +17,12 @@ const collectionVerbs = new Set<string>(['list', 'watch', 'create', 'deletecolle
 /** Subresources that are the object itself, of which only a part is written. */
 const statusLike = new Set(['status', 'approval', 'ephemeralcontainers']);
 
+/** What Kubernetes warns everybody of who uses these. */
+const deprecations = new Map([
+  ['/v1/endpoints', 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+  ['/v1/componentstatuses', 'v1 ComponentStatus is deprecated in v1.19+'],
+]);
+
 export interface RouterOptions {
   readonly context: HandlerContext;
   readonly special: SpecialHandlers;
@@ -55,6 +61,8 @@ export class Router {
     if (resource === undefined) throw notServed();
     this.#checkScope(request, resource);
     const handler = this.#find(resource, info.subresource, info.verb as Verb);
+    const deprecated = deprecations.get(`${resource.group}/${resource.version}/${resource.plural}`);
+    if (deprecated !== undefined) request.warn(deprecated);
     await handler(request, this.endpoint(resource));
   }
 
@@ -70,7 +78,10 @@ export class Router {
   #checkScope(request: ApiRequest, resource: ResourceDefinition): void {
     const { info } = request;
     const isNamespaces = resource.group === '' && resource.plural === 'namespaces';
-    if (!resource.namespaced && info.namespace !== '' && !isNamespaces) throw notServed();
+    // A namespace is in a namespace only when it is that one. Otherwise who is an administrator of one namespace, and was authorised as that,
+    // would reach every other by `/api/v1/namespaces/own/namespaces/other`.
+    const inItself = isNamespaces && info.namespace === info.name;
+    if (!resource.namespaced && info.namespace !== '' && !inItself) throw notServed();
     if (resource.namespaced && info.namespace === '') {
       // Without a namespace there is the list of all of them, and nothing else.
       if (!collectionVerbs.has(info.verb)) throw notServed();

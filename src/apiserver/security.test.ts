@@ -140,6 +140,37 @@ describe('who may', () => {
     assert.equal((await alice.get('/api/v1/namespaces/default/configmaps/none')).status, 404);
   });
 
+  it('lets an administrator of one namespace reach no other through it', async () => {
+    // What a binding to cluster-admin in one namespace gives.
+    const own = await startTestApiserver({
+      authorizer: {
+        name: 'own-namespace',
+        authorize: async ({ namespace }) => ({ verdict: namespace === 'default' ? 'allow' : 'no-opinion', reason: '' }),
+      },
+    });
+    try {
+      const client = own.client(own.identity('admin-of-default'));
+      assert.equal((await client.get('/api/v1/namespaces/default/secrets')).status, 200);
+      assert.equal((await client.get('/api/v1/namespaces/default')).status, 200);
+      for (const [method, path] of [
+        ['GET', '/api/v1/namespaces/default/namespaces'],
+        ['POST', '/api/v1/namespaces/default/namespaces'],
+        ['GET', '/api/v1/namespaces/default/namespaces/kube-system'],
+        ['DELETE', '/api/v1/namespaces/default/namespaces/kube-system'],
+        ['PUT', '/api/v1/namespaces/default/namespaces/kube-system/finalize'],
+        ['GET', '/api/v1/namespaces/default/nodes'],
+        ['DELETE', '/api/v1/namespaces/default/nodes/n1'],
+        ['POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/default/clusterrolebindings'],
+        ['GET', '/api/v1/watch/namespaces/default/namespaces'],
+      ] as const) {
+        assert.equal((await client.request(method, path)).status, 404, `${method} ${path}`);
+      }
+      assert.equal((await own.client().get('/api/v1/namespaces/kube-system')).json.status.phase, 'Active');
+    } finally {
+      await own.close();
+    }
+  });
+
   it('asks nothing of a body before the caller is known to be allowed', async () => {
     const alice = server.client('none', secretToken);
     const answer = await alice.post('/api/v1/namespaces/default/secrets', Buffer.alloc(limits.maxBodyBytes + 1));
@@ -245,7 +276,7 @@ describe('overload', () => {
     });
     const busy = await startTestApiserver({
       authorizer: { name: 'all', authorize: async () => ({ verdict: 'allow', reason: '' }) },
-      change: (dependencies) => ({ ...dependencies, inFlightLimits: { mutating: 2 } }),
+      change: (dependencies) => ({ ...dependencies, limits: { inFlight: { mutating: 2 } } }),
       plugins: [{ name: 'slow', admit: ({ name }) => (name === 'fast' ? Promise.resolve() : gate) }],
     });
     t.after(() => busy.close());
@@ -266,6 +297,26 @@ describe('overload', () => {
       [201, 201],
     );
     assert.equal((await user.post(path, { metadata: { name: 'fast2' } })).status, 201);
+  });
+
+  it('waits for no body and no handler longer than a request may last', async (t) => {
+    const slow = await startTestApiserver({
+      change: (dependencies) => ({ ...dependencies, limits: { requestTimeoutMs: 300 } }),
+      plugins: [{ name: 'stuck', admit: () => new Promise<void>((resolve) => setTimeout(resolve, 1_000)) }],
+    });
+    t.after(() => slow.close());
+    const path = '/api/v1/namespaces/default/configmaps';
+    const timeout = {
+      code: 504,
+      reason: 'Timeout',
+      message: 'Timeout: request did not complete within the allotted timeout',
+    };
+    const revision = slow.store.revision();
+    assert.deepEqual(status(await slow.client().dribble(path)), timeout);
+    assert.equal(slow.store.revision(), revision);
+    assert.deepEqual(status(await slow.client().post(path, { metadata: { name: 'x' } })), timeout);
+    const line = JSON.parse(slow.auditLines.find((l) => l.includes('"code":504'))!);
+    assert.equal(line.responseStatus.reason, 'Timeout');
   });
 
   it('finishes what is under way when it closes, and ends watches', async (t) => {

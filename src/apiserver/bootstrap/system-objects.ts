@@ -57,7 +57,7 @@ export function kubernetesEndpointSlice(address: string, port: number): KubeObje
       namespace: 'default',
       labels: { 'kubernetes.io/service-name': 'kubernetes' },
     },
-    addressType: 'IPv4',
+    addressType: address.includes(':') ? 'IPv6' : 'IPv4',
     endpoints: [{ addresses: [address], conditions: { ready: true } }],
     ports: [{ name: 'https', port, protocol: 'TCP' }],
   };

@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import { clientTls } from '../../pki/client-tls.ts';
 import { fixedCertificate, type IssuedCertificate } from '../../pki/issued-certificate.ts';
@@ -32,34 +32,48 @@ export class TestClient {
     this.#session.on('error', () => undefined);
   }
 
+  /** A POST whose body never ends. */
+  dribble(path: string): Promise<TestAnswer> {
+    return this.#send({ ':method': 'POST', ':path': path, 'content-type': 'application/json' }, (stream) => {
+      const timer = setInterval(() => stream.writable && stream.write(' '), 20);
+      stream.on('close', () => clearInterval(timer));
+    });
+  }
+
   request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<TestAnswer> {
+    const bytes =
+      body === undefined || Buffer.isBuffer(body)
+        ? body
+        : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+    return this.#send(
+      {
+        ':method': method,
+        ':path': path,
+        ...(bytes === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      bytes === undefined ? undefined : (stream) => stream.end(bytes),
+    );
+  }
+
+  #send(headers: Record<string, string>, write?: (stream: ClientHttp2Stream) => void): Promise<TestAnswer> {
     return new Promise((resolve, reject) => {
-      const bytes =
-        body === undefined || Buffer.isBuffer(body)
-          ? body
-          : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
       const stream = this.#session.request(
-        {
-          ':method': method,
-          ':path': path,
-          ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
-          ...(bytes === undefined ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        { endStream: bytes === undefined },
+        { ...headers, ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }), ...headers },
+        { endStream: write === undefined },
       );
-      let answered: Record<string, string | string[] | undefined> = {};
+      let answered: TestAnswer['headers'] = {};
       let status = 0;
       const chunks: Buffer[] = [];
       stream.on('response', (h) => {
         status = Number(h[':status']);
-        answered = h as typeof answered;
+        answered = h as TestAnswer['headers'];
       });
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('error', (error) => (status === 0 ? reject(error) : undefined));
       stream.on('close', () => {
         if (status === 0) {
-          reject(new Error(`no answer to ${method} ${path}`));
+          reject(new Error(`no answer to ${headers[':method']} ${headers[':path']}`));
           return;
         }
         const all = Buffer.concat(chunks);
@@ -74,7 +88,7 @@ export class TestClient {
           },
         });
       });
-      if (bytes !== undefined) stream.end(bytes as Buffer);
+      write?.(stream);
     });
   }
 
