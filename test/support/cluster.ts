@@ -4,6 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Background } from './background.ts';
+import { Terminal, type TerminalOptions } from './terminal.ts';
 
 const root = join(fileURLToPath(new URL('.', import.meta.url)), '..', '..');
 const MAIN = join(root, 'src/cli/main.ts');
@@ -69,8 +71,18 @@ export interface TestCluster {
   ): Promise<CommandResult>;
   /** The same; fails unless kubectl succeeds, and answers what it printed. */
   ok(args: readonly string[], options?: CommandOptions & { readonly version?: KubectlVersion }): Promise<string>;
+  /** The same with `-o json`, parsed. */
+  json<T>(args: readonly string[]): Promise<T>;
+  /** `kubectl create -f -` with an object, or several. */
+  create(...objects: readonly object[]): Promise<void>;
+  /** What kubectl said when it refused, exactly; fails when it did not. */
+  refused(args: readonly string[], options?: CommandOptions & { readonly version?: KubectlVersion }): Promise<string>;
   /** A kubectl that goes on: the caller ends it. */
   spawn(args: readonly string[], version?: KubectlVersion): ChildProcess;
+  /** A kubectl that goes on, with what it has printed so far. */
+  background(args: readonly string[], version?: KubectlVersion): Background;
+  /** A kubectl in a pseudo-terminal. */
+  terminal(args: readonly string[], options?: TerminalOptions): Terminal;
   /** Asks `check` until it answers something, and fails with `what` when it never does. */
   until<T>(what: string, check: () => Promise<T | undefined | false>, timeoutMs?: number): Promise<T>;
   /** SIGTERM; answers the exit code. The data stays. */
@@ -82,7 +94,7 @@ export interface TestCluster {
 export interface ClusterOptions {
   /** More flags of `causeway up`. */
   readonly flags?: readonly string[];
-  /** An existing data directory to go on with. */
+  /** Where the data is kept: an existing directory to go on with, or one that is to be made. */
   readonly dataDirectory?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** What runs: default this checkout's own command. */
@@ -122,13 +134,29 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     clearTimeout(timer);
   }
   const kubeconfig = join(dataDirectory, 'admin.kubeconfig');
+  // kubectl caches what it discovers in its home; the data directory is not the place for it.
+  const home = await mkdtemp(join(tmpdir(), 'causeway-test-home-'));
+  const abandoned = (): void => {
+    child.kill('SIGTERM');
+  };
+  process.once('exit', abandoned);
   const terminate = async (): Promise<number | null> => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-    return exited;
+    const code = await exited;
+    process.removeListener('exit', abandoned);
+    await rm(home, { recursive: true, force: true });
+    return code;
   };
-  const environment = { KUBECONFIG: kubeconfig, HOME: dataDirectory };
+  const environment = { KUBECONFIG: kubeconfig, HOME: home };
   const kubectl: TestCluster['kubectl'] = (args, { version = '1.35', ...rest } = {}) =>
     run(kubectlPath(version), args, { ...rest, env: { ...environment, ...rest.env } });
+  const ok: TestCluster['ok'] = async (args, rest) => {
+    const result = await kubectl(args, rest);
+    if (result.code === 0) return result.stdout;
+    throw new Error(`kubectl ${args.join(' ')} ended with ${result.code}:\n${result.stdout}${result.stderr}\n${text}`);
+  };
+  const spawned: TestCluster['spawn'] = (args, version = '1.35') =>
+    spawn(kubectlPath(version), args, { env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'pipe'] });
   return {
     dataDirectory,
     kubeconfig,
@@ -136,24 +164,28 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     process: child,
     output: () => text,
     kubectl,
-    ok: async (args, rest) => {
-      const result = await kubectl(args, rest);
-      if (result.code !== 0) {
-        throw new Error(
-          `kubectl ${args.join(' ')} ended with ${result.code}:\n${result.stdout}${result.stderr}\n${text}`,
-        );
-      }
-      return result.stdout;
+    ok,
+    json: async <T>(args: readonly string[]) => JSON.parse(await ok([...args, '-o', 'json'])) as T,
+    create: async (...objects) => {
+      const list = { apiVersion: 'v1', kind: 'List', items: objects };
+      await ok(['create', '-f', '-'], { stdin: JSON.stringify(list) });
     },
-    spawn: (args, version = '1.35') =>
-      spawn(kubectlPath(version), args, { env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'pipe'] }),
+    refused: async (args, rest) => {
+      const { code, stdout, stderr } = await kubectl(args, rest);
+      if (code !== 0 && code !== null) return stderr.trim();
+      throw new Error(`kubectl ${args.join(' ')} was not refused (${code}):\n${stdout}${stderr}`);
+    },
+    spawn: spawned,
+    background: (args, version) => new Background(spawned(args, version), `kubectl ${args.join(' ')}`),
+    terminal: (args, options = {}) =>
+      new Terminal(kubectlPath(options.version ?? '1.35'), args, { ...process.env, ...environment }, options),
     until: async (what, check, timeoutMs = 20_000) => {
       const end = Date.now() + timeoutMs;
       for (;;) {
         const found = await check();
         if (found !== undefined && found !== false) return found;
         if (Date.now() > end) throw new Error(`waited ${timeoutMs / 1000} s in vain for ${what}\n${text}`);
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        await new Promise((resolve) => setTimeout(resolve, 50));
       }
     },
     terminate,
