@@ -17,7 +17,7 @@ mount -t tmpfs -o mode=1777,size=$4,nosuid,nodev,noexec shm "$1/shm"
 if [ "$3" = sys ]; then
   mount -t sysfs -o nosuid,nodev,noexec sysfs "$1/sys"
   # A router advertisement on the pod network could reroute the pod's traffic (CVE-2020-10749).
-  for i in all default; do
+  for i in all default lo; do
     if [ -e "/proc/sys/net/ipv6/conf/$i/accept_ra" ]; then echo 0 >"/proc/sys/net/ipv6/conf/$i/accept_ra"; fi
   done
 fi

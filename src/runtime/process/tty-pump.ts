@@ -15,6 +15,7 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { ReadStream } from 'node:tty';
 import * as nodePty from '@lydell/node-pty';
+import { withSealedStdio } from './sealed-stdio.ts';
 
 /** What @lydell/node-pty exports and does not type: a terminal that no process is on yet (openpty(3)). */
 interface OpenTerminal {
@@ -48,7 +49,8 @@ try {
 } catch {
   // Without root it is the same user.
 }
-const child = spawn(file, args, { stdio: [slave, slave, slave], cwd: '/' });
+// The other side of the terminal is not for the command: it could type into its own terminal, or keep it open.
+const child = withSealedStdio([slave, slave, slave], (stdio) => spawn(file, args, { stdio, cwd: '/' }));
 closeSync(slave);
 
 const screen = terminal.master;
