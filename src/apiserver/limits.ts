@@ -12,8 +12,6 @@ export const limits = {
   requestTimeoutMs: 60_000,
   /** Ms that a connection without a request stays open. */
   idleTimeoutMs: 90_000,
-  /** Ms that a new connection has for its first request. */
-  firstRequestTimeoutMs: 30_000,
   /** Open streams of one HTTP/2 connection, as Kubernetes'. */
   maxConcurrentStreams: 250,
   /** HTTP/2 streams that a client may reset in a burst, and then per second: stops rapid reset (CVE-2023-44487). */

@@ -1,10 +1,15 @@
 import type { KubeObject } from '../../api/object.ts';
+import type { UserInfo } from '../../api/user-info.ts';
 
 /**
  * What the apiserver itself does when a kind is written, where that needs more than the object: the addresses of a Service, the
  * phase of a Namespace. Most kinds have none.
  */
 export interface KindHooks {
+  /** A client creates the object: sets what depends on who that is. */
+  created?(object: KubeObject, user: UserInfo): void;
+  /** A client changes the object or a subresource of it: takes back what no client may change. */
+  updated?(object: KubeObject, old: KubeObject): void;
   /**
    * Before an object is stored, after admission: may change it (allocate an address). The answer is called once the write is decided:
    * `true` when it was stored.

@@ -124,6 +124,7 @@ async function createOnce(
   // What admission added has defaults of its own.
   behaviour.applyDefaults(object);
   behaviour.prepareForCreate(object);
+  hooks.created?.(object, request.caller);
   const settle = await hooks.reserve?.(object, undefined, dryRun);
   let stored = false;
   try {
@@ -222,14 +223,15 @@ async function updateOnce(
     await context.admission.admit(attributes);
     // What admission added has defaults of its own.
     behaviour.applyDefaults(object);
-    behaviour.prepareForUpdate(object, old, update.subresource);
+    behaviour.prepareForUpdate(object, old, rulesOf(update.subresource));
+    hooks.updated?.(object, old);
   }
   metadata.resourceVersion = old.metadata.resourceVersion as string;
   const settle = await hooks.reserve?.(object, old, update.dryRun);
   let stored = false;
   try {
     if (update.ownChange !== true) {
-      refuse(endpoint, object, behaviour.validateUpdate(object, old, update.subresource));
+      refuse(endpoint, object, behaviour.validateUpdate(object, old, rulesOf(update.subresource)));
       for (const warning of behaviour.warnings(object, old)) request.warn(warning);
       await context.admission.validate(attributes);
     }
@@ -252,6 +254,11 @@ async function updateOnce(
   } finally {
     settle?.(stored);
   }
+}
+
+/** An approval is a part of the status that has a permission of its own; the rules are those of the status. */
+function rulesOf(subresource: string): string {
+  return subresource === 'approval' ? 'status' : subresource;
 }
 
 /** Whether the caller's `resourceVersion` and `uid` allow the update. True when it named a version. */

@@ -1,5 +1,6 @@
 import type { ResourceDefinition } from '../../api/scheme.ts';
 import type { KindHooks } from '../handlers/kind-hooks.ts';
+import { certificateRequestHooks } from './certificate-request-hooks.ts';
 import { namespaceHooks } from './namespace-hooks.ts';
 
 const none: KindHooks = {};
@@ -20,6 +21,7 @@ export function kindHooks(services: KindHooks): (resource: ResourceDefinition) =
     ['/resourcequotas', returnsObject],
     ['/replicationcontrollers', orphans],
     ['batch/jobs', orphans],
+    ['certificates.k8s.io/certificatesigningrequests', certificateRequestHooks],
   ]);
   return (resource) => table.get(`${resource.group}/${resource.plural}`) ?? none;
 }

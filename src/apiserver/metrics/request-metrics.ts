@@ -23,7 +23,7 @@ export class RequestMetrics {
   readonly #longRunning: Gauge;
 
   constructor(inFlight: InFlight, auditLost: () => number) {
-    collectDefaultMetrics({ register: this.registry });
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
     this.#total = new Counter({
       name: 'apiserver_request_total',
       help: 'Requests by verb, group, version, resource, scope and HTTP code.',

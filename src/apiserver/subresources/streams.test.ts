@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { clientTls } from '../../pki/client-tls.ts';
 import type { ClusterPki } from '../../pki/cluster-pki.ts';
-import { fixedCertificate } from '../../pki/issued-certificate.ts';
+import { fixedCertificate, type IssuedCertificate } from '../../pki/issued-certificate.ts';
 import { kubeletServingRequest } from '../../pki/kubelet-identity.ts';
 import { fixedTrust } from '../../pki/trust.ts';
 import { directDialer } from '../../tunnel/direct/direct-dialer.ts';
@@ -77,11 +77,16 @@ interface Raw {
 }
 
 /** Sends a request by hand over TLS and waits for the head of the answer. */
-async function raw(request: string, token?: string): Promise<Raw> {
+async function raw(
+  request: string,
+  { token, identity }: { token?: string; identity?: IssuedCertificate } = {},
+): Promise<Raw> {
   const socket = connectTls({
     ...clientTls({
       ca: fixedTrust([server.pki.clusterCa.certificatePem]),
-      ...(token === undefined ? { identity: fixedCertificate(server.identity('admin', ['system:masters'])) } : {}),
+      ...(token === undefined
+        ? { identity: fixedCertificate(identity ?? server.identity('admin', ['system:masters'])) }
+        : {}),
       server: { name: '127.0.0.1' },
     }),
     host: '127.0.0.1',
@@ -202,7 +207,7 @@ describe('exec, attach, portforward', () => {
   });
 
   it('wants `create`, whatever the method: a reader may not open a stream by GET', async () => {
-    const answer = await raw(execRequest('web').replace(/, base64url[^\r]*/, ''), 'reader-token');
+    const answer = await raw(execRequest('web').replace(/, base64url[^\r]*/, ''), { token: 'reader-token' });
     assert.match(answer.head, /^HTTP\/1\.1 403 /);
     assert.equal(
       (await statusOf(answer)).message,
@@ -286,6 +291,16 @@ describe('exec, attach, portforward', () => {
     });
     await new Promise<void>((resolve) => second.socket.once('close', () => resolve()));
     assert.equal(text, 'last words');
+  });
+
+  it('ends with the credential that it was opened with', async () => {
+    accept();
+    const brief = server.pki.issueClient({ user: 'admin', groups: ['system:masters'], days: 2 / 86_400 });
+    const answer = await raw(execRequest('web').replace(/, base64url[^\r]*/, ''), { identity: brief });
+    assert.match(answer.head, / 101 /);
+    const begun = Date.now();
+    await new Promise<void>((resolve) => answer.socket.once('close', () => resolve()));
+    assert.ok(Date.now() - begun < 4_000);
   });
 
   it('asks for attach and portforward in the kubelet’s words', async () => {

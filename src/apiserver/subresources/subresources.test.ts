@@ -180,6 +180,37 @@ describe('token', () => {
   });
 });
 
+describe('certificate signing requests', () => {
+  const path = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+
+  it('say who made them, whatever their body says, and are approved by a subresource', async () => {
+    const spec = {
+      request: Buffer.from('x').toString('base64'),
+      signerName: 'example.com/signer',
+      usages: ['client auth'],
+      username: 'system:masters-please',
+      uid: 'u',
+      groups: ['system:masters'],
+      extra: { evil: ['1'] },
+    };
+    const object = await created(path, { metadata: { name: 'csr' }, spec, status: { certificate: 'eA==' } });
+    assert.deepEqual(
+      [object.spec.username, object.spec.groups, object.spec.uid, object.spec.extra?.evil, object.status],
+      ['admin', ['system:masters', 'system:authenticated'], undefined, undefined, {}],
+    );
+    const condition = { type: 'Approved', status: 'True', reason: 'Test' };
+    const direct = await admin.put(`${path}/csr`, { ...object, spec, status: { conditions: [condition] } });
+    assert.deepEqual([direct.json.spec.username, direct.json.status], ['admin', {}]);
+    const approved = await admin.put(`${path}/csr/approval`, {
+      ...direct.json,
+      spec,
+      status: { conditions: [condition] },
+    });
+    assert.equal(approved.status, 200, approved.text);
+    assert.deepEqual([approved.json.spec.username, approved.json.status.conditions[0].type], ['admin', 'Approved']);
+  });
+});
+
 describe('what is not served yet', () => {
   it('is refused by name', async () => {
     await created(`${ns}/pods`, pod('p'));
