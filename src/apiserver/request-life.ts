@@ -24,13 +24,18 @@ export function lifeOf(
   const expiresAt = request.authentication?.expiresAt;
   const untilExpiry = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - context.clock.now();
   const ms = Math.min(maxMs, untilExpiry, MAX_TIMER_MS);
-  const timer = setTimeout(() => over.abort(), Math.max(0, ms));
-  timer.unref();
-  return {
-    signal: AbortSignal.any([request.signal, over.signal, context.closing]),
-    end: () => {
-      clearTimeout(timer);
-      over.abort();
-    },
+  const end = (): void => {
+    clearTimeout(timer);
+    for (const signal of sources) signal.removeEventListener('abort', end);
+    over.abort();
   };
+  const timer = setTimeout(end, Math.max(0, ms));
+  timer.unref();
+  // Not AbortSignal.any: `closing` lives as long as the server and would remember every request.
+  const sources = [request.signal, context.closing];
+  for (const signal of sources) {
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  }
+  return { signal: over.signal, end };
 }

@@ -60,14 +60,17 @@ export class HttpFrontend {
   readonly #sweeper: NodeJS.Timeout;
   #draining = false;
 
-  constructor(handler: ExchangeHandler) {
+  constructor(
+    handler: ExchangeHandler,
+    timeouts: { readonly headersMs: number } = { headersMs: limits.headersTimeoutMs },
+  ) {
     this.#handler = handler;
     this.#http1 = createServer({
       maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
+      headersTimeout: timeouts.headersMs,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.idleTimeoutMs,
-      connectionsCheckingInterval: 2_000,
+      connectionsCheckingInterval: Math.min(2_000, timeouts.headersMs),
       noDelay: true,
     });
     this.#http1.on('request', (request, response) => this.#serveHttp1(request, response));
