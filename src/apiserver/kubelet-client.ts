@@ -167,25 +167,12 @@ export class KubeletClient {
 
   /** A plain request; any status. The body streams: read it or destroy it. */
   request(node: RouteNode, request: KubeletRequest, signal: AbortSignal): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const attempt = (again: boolean): void => {
-        const sent = this.#send(node, request, signal);
-        sent.once('response', resolve);
-        sent.on('error', (error) => {
-          // A kept connection may have been closed by the kubelet at the very moment it was used again.
-          if (again && sent.reusedSocket && !signal.aborted) attempt(false);
-          else reject(failure(error));
-        });
-        sent.end();
-      };
-      attempt(true);
-    });
+    return this.#attempt(node, request, signal, (sent, resolve) => sent.once('response', resolve));
   }
 
   /** An upgrade. Anything but 101 is refused with what the kubelet said, and ends that connection. */
   upgrade(node: RouteNode, request: KubeletRequest, signal: AbortSignal): Promise<KubeletUpgrade> {
-    return new Promise((resolve, reject) => {
-      const sent = this.#send(node, request, signal);
+    return this.#attempt(node, request, signal, (sent, resolve, reject) => {
       sent.once('upgrade', (response, socket, head) => resolve({ headers: response.headers, socket, head }));
       sent.once('response', (response) => {
         const { socket } = response;
@@ -195,8 +182,30 @@ export class KubeletClient {
           reject(kubeletError(node, response.statusCode ?? 0, text));
         });
       });
-      sent.on('error', (error) => reject(failure(error)));
-      sent.end();
+    });
+  }
+
+  #attempt<T>(
+    node: RouteNode,
+    request: KubeletRequest,
+    signal: AbortSignal,
+    listen: (sent: ClientRequest, resolve: (answer: T) => void, reject: (error: CausewayError) => void) => void,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const attempt = (again: boolean): void => {
+        const sent = this.#send(node, request, signal);
+        listen(sent, resolve, reject);
+        sent.once('response', () => {
+          again = false;
+        });
+        sent.on('error', (error) => {
+          // A kept connection may have been closed by the kubelet at the very moment it was used again.
+          if (again && sent.reusedSocket && !signal.aborted) attempt(false);
+          else reject(failure(error));
+        });
+        sent.end();
+      };
+      attempt(true);
     });
   }
 

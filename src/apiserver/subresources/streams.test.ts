@@ -428,6 +428,26 @@ describe('log', () => {
     assert.ok(kubelet.connections <= connections + 1, `${kubelet.connections - connections} new connections`);
   });
 
+  it('tries once more when the kubelet had closed the connection that was kept', async () => {
+    kubelet.onRequest = (_request, response) => response.end('fine\n');
+    const path = '/api/v1/namespaces/default/pods/web/log';
+    assert.equal((await admin.get(path)).status, 200);
+    let first = true;
+    kubelet.onRequest = (request, response) => {
+      if (first) request.socket.destroy();
+      else response.end('again\n');
+      first = false;
+    };
+    assert.equal((await admin.get(path)).text, 'again\n');
+    kubelet.onRequest = (request) => request.socket.destroy();
+    const dead = await admin.get(path);
+    assert.equal(dead.status, 500);
+    assert.match(
+      dead.json.message,
+      /^Get "https:\/\/kubelet\/containerLogs\/default\/web\/main": connection reset by peer$/,
+    );
+  });
+
   it('answers the kubelet’s refusals, and refuses what makes no sense', async () => {
     kubelet.onRequest = (_request, response) => {
       response.statusCode = 400;

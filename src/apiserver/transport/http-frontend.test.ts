@@ -314,6 +314,15 @@ describe('HttpFrontend', () => {
     assert.equal((await http1('/')).status, 200);
   });
 
+  it('refuses an HTTP/2 request with too many or too large headers, and serves others', async () => {
+    const client = session();
+    const many = Object.fromEntries(Array.from({ length: limits.maxHeaderPairs + 1 }, (_, i) => [`x-${i}`, 'a']));
+    await assert.rejects(http2(client, { ':path': '/', ...many }));
+    await assert.rejects(http2(client, { ':path': '/', 'x-big': 'a'.repeat(limits.maxHeaderBytes + 1) }));
+    client.destroy();
+    assert.equal((await http1('/')).status, 200);
+  });
+
   it('opens no more than the allowed number of streams on one HTTP/2 connection', async () => {
     const client = session();
     await new Promise<void>((resolve) => client.once('remoteSettings', resolve));
