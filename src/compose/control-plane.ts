@@ -62,6 +62,8 @@ export interface ControlPlaneOptions {
   /** Addresses of Services; the first is the apiserver's. */
   readonly serviceCidr: string;
   readonly serviceIp: string;
+  /** Further addresses at which clients may find the apiserver: its certificate names them. */
+  readonly alsoAt?: readonly string[];
   /** Fields of a pod that the nodes cannot honour. */
   readonly unsupportedPodFields: (pod: KubeObject) => readonly string[];
   readonly clock: Clock;
@@ -127,7 +129,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         pki.issueServing({
           commonName: 'kube-apiserver',
           dnsNames: SERVING_NAMES,
-          ipAddresses: [...new Set(['127.0.0.1', '::1', options.serviceIp, ...literal(options.host)])],
+          ipAddresses: [
+            ...new Set(['127.0.0.1', '::1', options.serviceIp, ...(options.alsoAt ?? []), ...literal(options.host)]),
+          ],
         }),
       rotate,
     );

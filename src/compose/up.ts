@@ -113,6 +113,8 @@ async function startAll(
     port: options.securePort,
     serviceCidr: options.serviceCidr,
     serviceIp,
+    // Pods are sent to the bridge where another cluster on this machine has the Service's address.
+    alsoAt: [firstAddress(network.podCidr)],
     unsupportedPodFields: unsupported,
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
     ...(options.minTlsVersion === undefined ? {} : { minTlsVersion: options.minTlsVersion }),
