@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { request } from 'node:https';
+import { after, before, describe, it } from 'node:test';
+import { startCluster, type TestCluster } from '../support/cluster.ts';
+import { shellPod, WAIT } from '../support/pods.ts';
+
+let cluster: TestCluster;
+
+before(async () => {
+  cluster = await startCluster();
+});
+after(() => cluster.stop());
+
+const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+
+/** A GET with a bearer token and the cluster's CA; answers the status code and the Status' message. */
+async function withToken(token: string, path: string): Promise<{ code: number | undefined; body: string }> {
+  const kubeconfig = await readFile(cluster.kubeconfig, 'utf8');
+  const ca = Buffer.from(/certificate-authority-data: (\S+)/.exec(kubeconfig)?.[1] ?? '', 'base64');
+  return new Promise((resolve, reject) => {
+    const call = request(
+      new URL(path, cluster.url),
+      { ca, headers: { authorization: `Bearer ${token}` }, agent: false },
+      (answer) => {
+        let body = '';
+        answer.on('data', (chunk: Buffer) => {
+          body += chunk.toString();
+        });
+        answer.on('end', () => resolve({ code: answer.statusCode, body }));
+      },
+    );
+    call.on('error', reject);
+    call.end();
+  });
+}
+
+describe('kubectl auth', () => {
+  it('whoami says who asks', async () => {
+    assert.equal(
+      await cluster.ok(['auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}']),
+      'kubernetes-admin',
+    );
+    assert.match(
+      await cluster.ok(['auth', 'whoami']),
+      /^ATTRIBUTE +VALUE\nUsername +kubernetes-admin\nGroups +\[system:masters system:authenticated\]\n/,
+    );
+  });
+
+  it('can-i answers for oneself and for others', async () => {
+    assert.equal(
+      await cluster.ok(['auth', 'can-i', 'delete', 'nodes']),
+      "Warning: resource 'nodes' is not namespace scoped\n\nyes\n".split('\n\n')[1],
+    );
+    await cluster.ok(['create', 'role', 'reader', '--verb=get,list', '--resource=pods', '--resource=pods/log']);
+    await cluster.ok(['create', 'rolebinding', 'ann-reads', '--role=reader', '--user=ann']);
+    const can = async (...args: string[]): Promise<string> =>
+      (await cluster.kubectl(['auth', 'can-i', ...args])).stdout;
+    assert.equal(await can('get', 'pods', '--as=ann'), 'yes\n');
+    assert.equal(await can('get', 'pods', '--subresource=log', '--as=ann'), 'yes\n');
+    assert.equal(await can('delete', 'pods', '--as=ann'), 'no\n');
+    assert.equal(await can('get', 'pods', '--as=ann', '-n', 'kube-system'), 'no\n');
+    assert.equal(await can('get', '/metrics', '--as=ann'), 'no\n');
+    assert.equal(await can('get', '/version', '--as=ann', '--as-group=system:authenticated'), 'yes\n');
+    assert.equal((await cluster.kubectl(['auth', 'can-i', 'create', 'pods', '--as=ann'])).code, 1);
+    assert.match(
+      await can('--list', '--as=ann'),
+      /\npods +\[\] +\[\] +\[get list\]\npods\/log +\[\] +\[\] +\[get list\]\n|\npods\/log +\[\] +\[\] +\[get list\]\npods +\[\] +\[\] +\[get list\]\n/,
+    );
+    assert.match(await can('--list'), /\n\*\.\* +\[\] +\[\] +\[\*\]\n/);
+  });
+
+  it('impersonates users, groups and service accounts, and only with permission', async () => {
+    assert.equal(await cluster.ok(['get', 'pods', '--as=ann', '-o', 'name']), '');
+    assert.equal(
+      await cluster.refused(['get', 'secrets', '--as=ann']),
+      'Error from server (Forbidden): secrets is forbidden: User "ann" cannot list resource "secrets" in API group "" in the namespace "default"',
+    );
+    assert.equal(
+      await cluster.refused(['get', 'nodes', '--as=ann']),
+      'Error from server (Forbidden): nodes is forbidden: User "ann" cannot list resource "nodes" in API group "" at the cluster scope',
+    );
+    assert.equal(
+      await cluster.refused(['delete', 'pod', 'x', '--as=ann']),
+      'Error from server (Forbidden): pods "x" is forbidden: User "ann" cannot delete resource "pods" in API group "" in the namespace "default"',
+    );
+    assert.equal(
+      await cluster.ok(['get', 'ns', 'default', '-o', 'name', '--as=eve', '--as-group=system:masters']),
+      'namespace/default\n',
+    );
+    assert.equal(
+      await cluster.ok([
+        'auth',
+        'whoami',
+        '--as=system:serviceaccount:default:default',
+        '-o',
+        'jsonpath={.status.userInfo.groups}',
+      ]),
+      '["system:serviceaccounts","system:serviceaccounts:default","system:authenticated"]',
+    );
+    assert.equal(
+      await cluster.refused([
+        'get',
+        'pods',
+        '--as=system:node:other',
+        '-n',
+        'kube-system',
+        '-o',
+        'name',
+        '--as-group=system:nodes',
+        '--field-selector=spec.nodeName=x',
+      ]),
+      await cluster.refused([
+        'get',
+        'pods',
+        '--as=system:node:other',
+        '-n',
+        'kube-system',
+        '-o',
+        'name',
+        '--as-group=system:nodes',
+        '--field-selector=spec.nodeName=x',
+      ]),
+    );
+  });
+
+  it('refuses to give away more than one has', async () => {
+    await cluster.ok(['create', 'role', 'granter', '--verb=create', '--resource=roles,rolebindings']);
+    await cluster.ok(['create', 'rolebinding', 'ann-grants', '--role=granter', '--user=ann']);
+    assert.match(
+      await cluster.refused(['create', 'role', 'more', '--verb=get', '--resource=secrets', '--as=ann']),
+      /is forbidden: user "ann" \(groups=\["system:authenticated"\]\) is attempting to grant RBAC permissions not currently held:\n\{APIGroups:\[""\], Resources:\["secrets"\], Verbs:\["get"\]\}/,
+    );
+    assert.match(
+      await cluster.refused(['create', 'rolebinding', 'b', '--clusterrole=cluster-admin', '--user=ann', '--as=ann']),
+      /is attempting to grant RBAC permissions not currently held/,
+    );
+    assert.equal(
+      await cluster.ok(['create', 'role', 'same', '--verb=get', '--resource=pods', '--as=ann']),
+      'role.rbac.authorization.k8s.io/same created\n',
+    );
+  });
+
+  it('reconciles roles of a file', async () => {
+    const role = {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'Role',
+      metadata: { name: 'reader', namespace: 'default' },
+      rules: [{ apiGroups: [''], resources: ['services'], verbs: ['get'] }],
+    };
+    assert.match(
+      await cluster.ok(['auth', 'reconcile', '-f', '-'], { stdin: JSON.stringify(role) }),
+      /role\.rbac\.authorization\.k8s\.io\/reader reconciled/,
+    );
+    assert.equal((await cluster.kubectl(['auth', 'can-i', 'get', 'services', '--as=ann'])).stdout, 'yes\n');
+  });
+});
+
+describe('credentials', () => {
+  it('are needed, and the answer says no more', async () => {
+    const none = await withToken('nonsense', '/api/v1/pods');
+    assert.equal(none.code, 401);
+    assert.deepEqual(JSON.parse(none.body), {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message: 'Unauthorized',
+      reason: 'Unauthorized',
+      code: 401,
+    });
+  });
+});
+
+describe('a pod that calls the API', () => {
+  /** What a pod does: its own address of the API, its own CA, its own token. */
+  const CALL = `call() { curl -s -o /tmp/body -w '%{http_code}' --cacert /var/run/secrets/kubernetes.io/serviceaccount/ca.crt -H "Authorization: Bearer $(cat ${TOKEN})" "https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT$1"; echo " $(cat /tmp/body)"; }`;
+  const call = async (pod: string, path: string): Promise<{ code: string; body: string }> => {
+    const text = await cluster.ok(['exec', pod, '--', 'bash', '-c', `${CALL}; call '${path}'`]);
+    return { code: text.slice(0, 3), body: text.slice(4) };
+  };
+
+  it('is who its service account is, may what RBAC says, and its token dies with it', async () => {
+    await cluster.ok(['create', 'sa', 'worker']);
+    await cluster.create(shellPod('caller', WAIT, { spec: { serviceAccountName: 'worker' } }));
+    await cluster.ok(['wait', '--for=condition=Ready', 'pod/caller', '--timeout=20s']);
+    assert.equal(
+      await cluster.ok(['exec', 'caller', '--', 'cat', '/var/run/secrets/kubernetes.io/serviceaccount/namespace']),
+      'default',
+    );
+    const refusal = await call('caller', '/api/v1/namespaces/default/pods');
+    assert.equal(refusal.code, '403', refusal.body);
+    assert.equal(
+      (JSON.parse(refusal.body) as { message: string }).message,
+      'pods is forbidden: User "system:serviceaccount:default:worker" cannot list resource "pods" in API group "" in the namespace "default"',
+    );
+    await cluster.ok([
+      'create',
+      'rolebinding',
+      'workers-view',
+      '--clusterrole=view',
+      '--serviceaccount=default:worker',
+    ]);
+    const allowed = await cluster.until('the binding to count', async () => {
+      const answer = await call('caller', '/api/v1/namespaces/default/pods');
+      return answer.code === '200' && answer;
+    });
+    assert.match(allowed.body, /"name":\s*"caller"/);
+    assert.equal((await call('caller', '/api/v1/namespaces/default/secrets')).code, '403');
+    assert.equal((await call('caller', '/api/v1/namespaces/kube-system/pods')).code, '403');
+
+    const token = await cluster.ok(['exec', 'caller', '--', 'cat', TOKEN]);
+    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
+      'kubernetes.io': { pod: { name: string }; node: { name: string } };
+      exp: number;
+    };
+    assert.equal(claims['kubernetes.io'].pod.name, 'caller');
+    assert.equal((await withToken(token, '/api/v1/namespaces/default/pods')).code, 200);
+    await cluster.ok(['delete', 'pod', 'caller', '--now']);
+    const dead = await withToken(token, '/api/v1/namespaces/default/pods');
+    assert.equal(dead.code, 401, dead.body);
+  });
+
+  it('does so with a client library of Node, verifying the server', async () => {
+    const script = `
+const { readFileSync } = require('node:fs');
+const dir = '/var/run/secrets/kubernetes.io/serviceaccount';
+const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+require('node:https').get({ host, port, path: '/version', ca: readFileSync(dir + '/ca.crt'), headers: { authorization: 'Bearer ' + readFileSync(dir + '/token', 'utf8') } }, (r) => {
+  console.log('authorized', r.socket.authorized, r.socket.getProtocol(), r.statusCode);
+  r.resume();
+}).on('error', (e) => console.log(e.message));`;
+    await cluster.create(
+      shellPod('node', '', {
+        spec: { restartPolicy: 'Never' },
+        container: { command: [process.execPath, '-e', script] },
+      }),
+    );
+    await cluster.ok(['wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/node', '--timeout=20s']);
+    assert.equal(await cluster.ok(['logs', 'node']), 'authorized true TLSv1.3 200\n');
+  });
+
+  it('gets no token when it wants none', async () => {
+    await cluster.create(shellPod('tokenless', WAIT, { spec: { automountServiceAccountToken: false } }));
+    await cluster.ok(['wait', '--for=condition=Ready', 'pod/tokenless', '--timeout=20s']);
+    assert.equal(await cluster.ok(['get', 'pod', 'tokenless', '-o', 'jsonpath={.spec.volumes}']), '');
+    assert.match(await cluster.refused(['exec', 'tokenless', '--', 'cat', TOKEN]), /No such file or directory/);
+    assert.match(
+      await cluster.refused([
+        'run',
+        'x',
+        '--image=none',
+        '--overrides={"spec":{"serviceAccountName":"nobody"}}',
+        '--command',
+        '--',
+        'true',
+      ]),
+      /pods "x" is forbidden: error looking up service account default\/nobody: serviceaccount "nobody" not found/,
+    );
+  });
+
+  it('cannot read the keys of the cluster, nor the token of another pod', async () => {
+    await cluster.create(
+      shellPod('owner', WAIT),
+      shellPod('thief', WAIT, { container: { securityContext: { runAsUser: 0 } } }),
+    );
+    await cluster.ok(['wait', '--for=condition=Ready', 'pod/owner', 'pod/thief', '--timeout=20s']);
+    const token = (await cluster.ok(['exec', 'owner', '--', 'cat', TOKEN])).trim();
+    const look = await cluster.kubectl([
+      'exec',
+      'thief',
+      '--',
+      'sh',
+      '-c',
+      `id -u; ls -la ${cluster.dataDirectory} ${cluster.dataDirectory}/pki; cat ${cluster.kubeconfig}; ls /proc | grep -c '^[0-9]'; echo sought`,
+    ]);
+    assert.match(look.stdout, /sought\n$/);
+    assert.ok(!/BEGIN|client-key-data|\.key|token/.test(look.stdout), look.stdout);
+    const processes = Number(look.stdout.trim().split('\n').at(-2));
+    assert.ok(processes < 12, `only its own processes, not ${processes}`);
+    const grep = await cluster.kubectl(
+      [
+        'exec',
+        'thief',
+        '--',
+        'sh',
+        '-c',
+        `grep -rlsF "${token.slice(-40)}" /tmp /run /var /proc/*/environ 2>/dev/null; echo over`,
+      ],
+      { timeoutMs: 60_000 },
+    );
+    assert.equal(grep.stdout, 'over\n');
+  });
+});
