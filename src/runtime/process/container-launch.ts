@@ -125,7 +125,7 @@ export class Launch {
   }
 
   #failure(): string {
-    return `the container could not be started: ${this.#lastWords() ?? 'it took too long'}`;
+    return `the container could not be started: ${this.#lastWords() ?? (isAlive(this.#shim) ? 'it took too long' : 'it ended before its command began')}`;
   }
 
   #lastWords(): string | undefined {

@@ -10,7 +10,7 @@
  * container, so that a ^C reaches what runs there and not the programs that led there.
  */
 import { spawn } from 'node:child_process';
-import { chownSync, closeSync, constants as files, openSync, writeSync } from 'node:fs';
+import { chownSync, closeSync, constants as files, fstatSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { ReadStream } from 'node:tty';
@@ -65,16 +65,17 @@ screen.on('data', (chunk: Buffer) => {
 screen.removeAllListeners('error');
 screen.on('error', () => screen.destroy());
 
-const input = new Socket({ fd: 0, readable: true, writable: false });
-input.on('error', () => undefined);
 const keyboard = screen as unknown as Socket;
-input.on('data', (chunk: Buffer) => {
-  if (keyboard.destroyed) return;
-  if (!keyboard.write(chunk)) {
+// Without a standard input it is /dev/null, which is nothing to wait on.
+if (fstatSync(0).isFIFO()) {
+  const input = new Socket({ fd: 0, readable: true, writable: false });
+  input.on('error', () => undefined);
+  input.on('data', (chunk: Buffer) => {
+    if (keyboard.destroyed || keyboard.write(chunk)) return;
     input.pause();
     keyboard.once('drain', () => input.resume());
-  }
-});
+  });
+}
 
 const control = new Socket({ fd: 3, readable: true, writable: false });
 let line = '';

@@ -115,6 +115,14 @@ export function attachTests(fixture: () => RuntimeFixture): void {
       await pod.remove();
     });
 
+    it('gives a terminal without an input too', async () => {
+      const pod = await TestPod.run(fixture());
+      const { status } = await pod.script('tty; test -t 1 && echo yes; exit 4', { tty: true });
+      assert.equal(status.exitCode, 4);
+      assert.match(await readFile(status.logPath, 'utf8'), /stdout F \/dev\/pts\/\d+\r\n.*stdout F yes\r\n/s);
+      await pod.remove();
+    });
+
     it('does not let a client that stops reading stop the log for ever', { timeout: 60_000 }, async () => {
       const { runtime } = fixture();
       const pod = await TestPod.run(fixture());
