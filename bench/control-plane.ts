@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import type { ChildReady } from './control-plane-child.ts';
+import { Http1Client } from './http1-client.ts';
 
 const child = new URL('./control-plane-child.ts', import.meta.url).pathname;
 
@@ -9,6 +10,8 @@ export interface BenchControlPlane {
   readonly pid: number;
   /** A new connection with the superuser's certificate. */
   connect(): Promise<ClientHttp2Session>;
+  /** The same over HTTP/1.1. */
+  connectHttp1(): Promise<Http1Client>;
   stop(): Promise<void>;
 }
 
@@ -22,6 +25,8 @@ export async function startBenchControlPlane(directory: string): Promise<BenchCo
     }),
   ])) as [ChildReady];
   const sessions = new Set<ClientHttp2Session>();
+  const clients = new Set<Http1Client>();
+  const { hostname: host, port } = new URL(ready.url);
   return {
     pid: running.pid ?? 0,
     async connect() {
@@ -30,7 +35,14 @@ export async function startBenchControlPlane(directory: string): Promise<BenchCo
       await once(session, 'connect');
       return session;
     },
+    async connectHttp1() {
+      const { ca, cert, key } = ready;
+      const client = await Http1Client.connect({ host, port: Number(port), ca, cert, key });
+      clients.add(client);
+      return client;
+    },
     async stop() {
+      for (const client of clients) client.close();
       for (const session of sessions) session.destroy();
       const gone = once(running, 'exit');
       running.disconnect();

@@ -2,8 +2,9 @@
  * Durable writes of 1 kB from 16 clients: the store itself, and POST of pods through the whole apiserver, against puts to etcd 3.4, all on the
  * same disk, in turns in one run.
  *
- * etcd is reached without TLS by a gRPC client of a few lines, over the number of connections that suits it best; the apiserver over TLS 1.3
- * with a client certificate, and it authorises, admits and audits each pod. The store's clients are in its own process.
+ * etcd is reached without TLS by a gRPC client of a few lines, over the number of connections that suits it best; the apiserver over TLS 1.3 with
+ * a client certificate by a client of a few lines, and it authorises, defaults, validates, admits and audits each pod. The store's clients are in
+ * its own process.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,6 +22,7 @@ const VALUE_BYTES = 1024;
 const TURNS = 3;
 const TURN_MS = 2_000;
 const WARM_UP_MS = 1_000;
+const PODS = '/api/v1/namespaces/default/pods';
 
 type Write = (client: number, n: number) => Promise<unknown>;
 
@@ -44,13 +46,12 @@ export async function run(): Promise<BenchResult[]> {
     const stored: Write = (client, n) =>
       store.txn([{ type: 'put', key: key(client, n), expected: 0, encode: () => value }]);
 
-    const sessions = await Promise.all(Array.from({ length: CLIENTS }, () => controlPlane.connect()));
-    const admin = sessions[0]!;
+    const admin = await controlPlane.connect();
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => controlPlane.connectHttp1()));
     await createIfMissing(admin, '/api/v1/namespaces', { metadata: { name: 'default' } });
     await createIfMissing(admin, '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } });
-    const posted: Write = (client, n) =>
-      request(sessions[client]!, 'POST', '/api/v1/namespaces/default/pods', podBody(client, n));
-    const size = Buffer.byteLength(await request(admin, 'POST', '/api/v1/namespaces/default/pods', podBody(99, 0)));
+    const posted: Write = (client, n) => clients[client]!.post(PODS, podBody(client, n));
+    const size = Buffer.byteLength(await clients[0]!.post(PODS, podBody(99, 0)));
 
     const rates = { one: [] as number[], many: [] as number[], store: [] as number[], post: [] as number[] };
     for (const write of [etcdOne, etcdMany, stored, posted]) await measure(write, WARM_UP_MS);
@@ -112,18 +113,16 @@ async function createIfMissing(
 }
 
 /** A pod that is stored with about 1 kB. */
-function podBody(client: number, n: number): Buffer {
-  return Buffer.from(
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: `p-${client}-${n}`, labels: { app: 'bench' } },
-      spec: {
-        automountServiceAccountToken: false,
-        containers: [{ name: 'main', image: 'busybox', command: ['sleep', '3600'] }],
-      },
-    }),
-  );
+function podBody(client: number, n: number): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: `p-${client}-${n}`, labels: { app: 'bench' } },
+    spec: {
+      automountServiceAccountToken: false,
+      containers: [{ name: 'main', image: 'busybox', command: ['sleep', '3600'] }],
+    },
+  });
 }
 
 if (import.meta.main) console.table(await run());
