@@ -296,6 +296,28 @@ test('channels: v5 ends one half of a connection, and the session ends with the 
   await done;
 });
 
+test('channels: before v5 the end of a connection into the pod ends its channel, and what still comes for it is thrown away', async () => {
+  const [socket, serverSocket] = duplexPair();
+  const short = async (port: number): Promise<Duplex> => {
+    if (port !== 81) return connect(port);
+    const [near, far] = duplexPair();
+    far.resume();
+    far.end('short');
+    return near;
+  };
+  const request = webSocketRequest('v4.channel.k8s.io');
+  const done = acceptPortForward(request, serverSocket, noHead, { ...base, ports: [81, 80], connect: short });
+  const { head } = await readResponseHead(socket);
+  const client = new TestWebSocketClient(socket, head);
+  await client.until(() => client.channel(0).length >= 7);
+  for (let i = 0; i < 40; i++) await client.sendChannel(0, Buffer.alloc(65_536));
+  await client.sendChannel(2, 'other');
+  await client.until(() => client.channel(2).length >= 7);
+  assert.equal(client.channel(2).subarray(2).toString(), 'OTHER');
+  client.destroy();
+  await done;
+});
+
 test('refuses what it does not speak, in the words of Kubernetes', async () => {
   const cases: readonly (readonly [UpgradeRequest, readonly number[], number, string])[] = [
     [{ method: 'GET', headers: {} }, [], 400, 'Upgrade request required'],

@@ -153,6 +153,11 @@ class FakeProcess implements RemoteProcess {
     this.#exit.resolve({ exitCode });
   }
 
+  /** It ended, and somebody still holds its output open. */
+  exitFirst(exitCode: number): void {
+    this.#exit.resolve({ exitCode });
+  }
+
   fail(message: string): void {
     this.stdout.end();
     this.stderr.end();
@@ -289,6 +294,31 @@ for (const [name, connect] of variants) {
     assert.ok(session.signal.aborted);
   });
 }
+
+for (const [name, connect] of variants) {
+  test(`${name}: when the client goes, a process that does not read its stdin is killed all the same`, async () => {
+    const { session, client } = await connect({});
+    const process = new FakeProcess();
+    const running = runRemoteCommand(session, process, { kind: 'exec', disconnectGraceMs: 30 });
+    void client.stdin(Buffer.alloc(300_000));
+    await delay(20);
+    client.disconnect();
+    await running;
+    assert.ok(process.closed);
+  });
+}
+
+test('output that comes after the process ended is sent before the status', async () => {
+  const { session, client } = await spdy('v4.channel.k8s.io')({});
+  const process = new FakeProcess();
+  process.exitFirst(0);
+  void runRemoteCommand(session, process, { kind: 'exec' });
+  await delay(20);
+  process.stdout.write('late');
+  process.exit(0);
+  assert.equal(await client.status(), '{"metadata":{},"status":"Success"}');
+  assert.equal(client.stdout(), 'late');
+});
 
 test('a credential that ends takes the process with it at once', async () => {
   const end = new AbortController();

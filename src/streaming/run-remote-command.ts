@@ -31,7 +31,7 @@ export async function runRemoteCommand(
     readonly endSignal?: AbortSignal;
   },
 ): Promise<void> {
-  const stdin = pumpStdin(session.stdin, process.stdin);
+  void pumpStdin(session.stdin, process.stdin);
   const outputs = Promise.all([pump(process.stdout, session.stdout), pump(process.stderr, session.stderr)]);
   void followResizes(session, process);
   const ended = finish(process, outputs, options.kind);
@@ -40,7 +40,6 @@ export async function runRemoteCommand(
   if (status !== undefined) {
     await session.writeStatus(status);
   } else {
-    await stdin;
     await atMost(options.disconnectGraceMs ?? DISCONNECT_GRACE_MS, ended, options.endSignal);
   }
   process.close();

@@ -189,6 +189,43 @@ test('peers that keep windows: one stream that stands still does not stop anothe
   await server.closed;
 });
 
+test('a stream that ended with much unread does not stop the connection once it was read', async () => {
+  const { client, server, accept } = connectPair();
+  const first = client.openStream(noHeaders);
+  const firstPeer = await accept();
+  first.end(Buffer.alloc(2 * 1024 * 1024));
+  await delay(20);
+  assert.equal((await buffer(firstPeer)).length, 2 * 1024 * 1024);
+  // The other half of the first stream is still open: only the reading of its end makes room.
+  assert.ok(!firstPeer.destroyed);
+  const second = client.openStream(noHeaders);
+  second.end('x');
+  assert.equal(await text(await accept()), 'x');
+  client.destroy();
+  await server.closed;
+});
+
+test('peers that keep windows: what is thrown away gives its room back', async () => {
+  const { client, server, accept } = connectPair({
+    client: { announceWindows: true },
+    server: { announceWindows: true },
+  });
+  await client.ping();
+  for (let i = 0; i < 60; i++) {
+    const stream = client.openStream(noHeaders);
+    stream.on('error', () => undefined);
+    const peer = await accept();
+    stream.write(Buffer.alloc(1024 * 1024));
+    peer.destroy();
+    await once(stream, 'close');
+  }
+  const last = client.openStream(noHeaders);
+  last.end(Buffer.alloc(1024 * 1024));
+  assert.equal((await buffer(await accept())).length, 1024 * 1024);
+  client.destroy();
+  await server.closed;
+});
+
 test('a stream beyond the limit is refused, and taken when another is gone', async () => {
   const { client, accept } = connectPair({ server: { maxStreams: 2 } });
   const first = client.openStream(noHeaders);
@@ -376,17 +413,23 @@ test('unidirectional streams and streams of streams are refused', async () => {
   server.destroy();
 });
 
-test('a flood of resets ends the connection, and opens nothing for long', async () => {
+test('a stream that is opened and reset at once leaves nothing behind', async () => {
+  const { server, socket, writer, streams } = attack({ maxStreams: 1 });
+  for (let id = 1; id < 200; id += 2) {
+    socket.write(Buffer.concat([writer.synStream(id, noHeaders), writer.rstStream(id, 5)]));
+  }
+  await delay(20);
+  // Each had a place, though only one may be open: the reset gives it back at once.
+  assert.equal(streams.length, 100);
+  assert.ok(streams.every((stream) => stream.destroyed));
+  server.destroy();
+});
+
+test('a flood of resets ends the connection', async () => {
   const { server, socket, writer, frames } = attack();
-  let id = 1;
-  const flood = (n: number): void => {
-    const bytes: Buffer[] = [];
-    for (let i = 0; i < n; i++, id += 2) bytes.push(writer.synStream(id, noHeaders), writer.rstStream(id, 5));
-    socket.write(Buffer.concat(bytes));
-  };
-  // The limit is for one second, which may begin in between.
-  flood(MAX_RESETS_PER_SECOND);
-  flood(MAX_RESETS_PER_SECOND + 1);
+  const reset = writer.rstStream(1, 5);
+  // The limit is for one second, and a second may begin in between.
+  socket.write(Buffer.concat(Array.from({ length: 2 * MAX_RESETS_PER_SECOND + 1 }, () => reset)));
   await server.closed;
   assert.match(String(server.error), /too many in one second/);
   assert.equal(frames.at(-1)?.type, 'goaway');

@@ -193,8 +193,10 @@ for (const [program, execUpgrade, forwardUpgrade] of [
       const child = start(program, ['logs', '-f', 'web']);
       await firstMatch(child.stdout, /^one\n$/);
       const again = start(program, ['logs', '-f', '--tail=1', 'web']);
-      setTimeout(() => void appendFile(cluster.logPath, '2026-11-24T08:00:00.000000000Z stdout F two\n'), 200);
-      await firstMatch(again.stdout, /^one\ntwo\n$/);
+      await firstMatch(again.stdout, /^one\n$/);
+      const next = [child, again].map(({ stdout }) => firstMatch(stdout, /^two\n$/));
+      await appendFile(cluster.logPath, '2026-11-24T08:00:00.000000000Z stdout F two\n');
+      await Promise.all(next);
       child.kill();
       again.kill();
     });

@@ -75,6 +75,7 @@ class Endpoint implements KubeletServer {
   readonly #evidence: ConnectionEvidenceReporter;
   readonly #metrics: KubeletMetrics;
   readonly #rates = new CpuRates();
+  readonly #logs = { open: 0 };
   readonly #http: Server;
   readonly #tls: TlsListener;
   readonly #stopping = new AbortController();
@@ -150,7 +151,7 @@ class Endpoint implements KubeletServer {
         const signal = AbortSignal.any([gone.signal, end.signal]);
         const query = queryOf(request);
         await servePlain(
-          { ...this.#o, metrics: this.#metrics, rates: this.#rates },
+          { ...this.#o, metrics: this.#metrics, rates: this.#rates, logs: this.#logs },
           route,
           { method: request.method ?? '', query, nowMs: this.#o.clock.now(), signal },
           response,

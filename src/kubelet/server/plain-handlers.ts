@@ -4,6 +4,7 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import type { CpuRates } from './cpu-rates.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import type { KubeletRoute } from './kubelet-routes.ts';
+import { MAX_LOG_REQUESTS } from './limits.ts';
 import { serveLogs } from './log-handler.ts';
 import { answer } from './plain-exchange.ts';
 import type { PodProvider } from './pod-provider.ts';
@@ -19,6 +20,8 @@ export interface PlainDependencies {
   readonly runtime: Pick<Runtime, 'containerStats'>;
   readonly metrics: KubeletMetrics;
   readonly rates: CpuRates;
+  /** Log requests that are under way. */
+  readonly logs: { open: number };
 }
 
 export interface PlainRequest {
@@ -44,7 +47,7 @@ export async function servePlain(
     case 'portForward':
       throw new CausewayError('BadRequest', 'Upgrade request required');
     case 'logs':
-      return serveLogs(pods, route, request, response);
+      return countedLogs(dependencies, route, request, response);
     case 'healthz':
       return answer(response, 200, 'text/plain; charset=utf-8', 'ok');
     case 'pods':
@@ -59,6 +62,23 @@ export async function servePlain(
       const summary = statsSummary(await readUsage(pods, runtime, request.nowMs), nodeName, rates);
       return answer(response, 200, 'application/json', JSON.stringify(summary));
     }
+  }
+}
+
+async function countedLogs(
+  { pods, logs }: PlainDependencies,
+  route: KubeletRoute & { readonly kind: 'logs' },
+  request: PlainRequest,
+  response: ServerResponse,
+): Promise<void> {
+  if (logs.open >= MAX_LOG_REQUESTS) {
+    throw new CausewayError('TooManyRequests', `more than ${MAX_LOG_REQUESTS} requests for logs at once`);
+  }
+  logs.open++;
+  try {
+    await serveLogs(pods, route, request, response);
+  } finally {
+    logs.open--;
   }
 }
 
