@@ -47,7 +47,7 @@ export async function relayPort(relay: Relay): Promise<void> {
   const toClient = pipeline(target, relay.data).catch(() => undefined);
   await (relay.endsWithTarget ? toClient : Promise.all([toTarget, toClient]));
   relay.signal.removeEventListener('abort', end);
+  // With it goes a client's half that is still open: both are one pipeline.
   target.destroy();
-  if (relay.endsWithTarget) relay.data.destroy();
   relay.error.end();
 }
