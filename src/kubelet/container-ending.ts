@@ -48,14 +48,16 @@ export class ContainerEnding {
     return done;
   }
 
-  /** Main containers first and together, then the sidecars, the last one first. */
-  async all(pod: Pod, message: string, graceSeconds: number): Promise<void> {
+  /** Main containers first and together, then the sidecars, the last one first; `why` follows in the events' message. */
+  async all(pod: Pod, graceSeconds: number, why = ''): Promise<void> {
     const { clock, see } = this.#d;
     const started = clock.now();
     const { runs } = see();
     const live = (container: Container): Kill[] => {
       const run = runs.get(container.name)?.[0];
-      return run?.state === 'running' || run?.state === 'unknown' ? [{ run, container, message }] : [];
+      return run?.state === 'running' || run?.state === 'unknown'
+        ? [{ run, container, message: `Stopping container ${container.name}${why}` }]
+        : [];
     };
     const end = (kill: Kill): Promise<void> =>
       this.kill(pod, kill, Math.max(0, graceSeconds - (clock.now() - started) / 1000));

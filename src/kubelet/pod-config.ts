@@ -87,6 +87,14 @@ export async function containerConfig(
   const cpu = tryParseQuantity(limits['cpu'])?.toNumber();
   const memory = tryParseQuantity(limits['memory'])?.toNumber();
   const mounts = await volumeMounts(container, inputs.volumes, known);
+  const security = containerSecurity(pod, container);
+  if (security.runAsNonRoot && security.runAsUser === 0) {
+    const { name, namespace, uid } = pod.metadata;
+    throw new CausewayError(
+      'Invalid',
+      `container's runAsUser breaks non-root policy (pod: "${name}_${namespace}(${uid})", container: ${container.name})`,
+    );
+  }
   return {
     name: container.name,
     attempt: inputs.attempt,
@@ -107,7 +115,7 @@ export async function containerConfig(
     stdinOnce: container.stdinOnce === true,
     tty: container.tty === true,
     ...(container.lifecycle?.stopSignal === undefined ? {} : { stopSignal: container.lifecycle.stopSignal }),
-    security: containerSecurity(pod, container),
+    security,
     resources: {
       ...(cpu === undefined ? {} : { cpuMillis: Math.ceil(cpu * 1000) }),
       ...(memory === undefined ? {} : { memoryBytes: memory }),

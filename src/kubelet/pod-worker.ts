@@ -66,6 +66,8 @@ export class PodWorker {
   readonly #ending: ContainerEnding;
   readonly #hooks = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, Waiting>();
+  /** The run of each container of whose back-off an event has told. */
+  readonly #backedOff = new Map<string, string>();
   readonly #messages = new Map<string, string>();
   #pod: Pod;
   #removed = false;
@@ -146,11 +148,11 @@ export class PodWorker {
   async shutdown(hurry: AbortSignal): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    const message = 'Stopping container: the node shuts down';
-    const cutShort = (): void => void this.#ending.all(this.#pod, message, 0);
+    const why = ': the node shuts down';
+    const cutShort = (): void => void this.#ending.all(this.#pod, 0, why);
     hurry.addEventListener('abort', cutShort, { once: true });
     await this.#running;
-    await this.#ending.all(this.#pod, message, hurry.aborted ? 0 : this.#grace());
+    await this.#ending.all(this.#pod, hurry.aborted ? 0 : this.#grace(), why);
     hurry.removeEventListener('abort', cutShort);
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
     await this.#d.refresh();
@@ -198,6 +200,7 @@ export class PodWorker {
     for (const kill of plan.kill) void this.#ending.kill(this.#pod, kill, kill.graceSeconds ?? this.#grace());
     const retry = await this.#start(plan);
     this.#report(plan.waiting);
+    this.#tellOfBackOff(plan);
     await this.#pruneRuns();
     const refresh = await this.#refreshVolumes();
     return earliest(plan.again, deadlineLeft, retry, refresh);
@@ -211,6 +214,20 @@ export class PodWorker {
       backoff: this.#backoff,
       now: this.#d.clock.now(),
     });
+  }
+
+  /** One event for each run that is waited after. */
+  #tellOfBackOff({ waiting }: PodPlan): void {
+    const { runs } = this.#see();
+    for (const container of this.#containers()) {
+      const run = runs.get(container.name)?.[0];
+      if (waiting.get(container.name)?.reason !== 'CrashLoopBackOff' || run === undefined) continue;
+      if (this.#backedOff.get(container.name) === run.id) continue;
+      this.#backedOff.set(container.name, run.id);
+      const { name, namespace, uid } = this.#pod.metadata;
+      const what = `${container.name} in pod ${name}_${namespace}(${uid})`;
+      this.#event('Warning', 'BackOff', `Back-off restarting failed container ${what}`, container);
+    }
   }
 
   #checkAdmission(): void {
@@ -236,7 +253,7 @@ export class PodWorker {
   async #createSandbox(): Promise<number | undefined> {
     const { runtime } = this.#d;
     this.#report(new Map());
-    await this.#ending.all(this.#pod, 'Stopping container: its sandbox is made anew', this.#grace());
+    await this.#ending.all(this.#pod, this.#grace(), ': its sandbox is made anew');
     const old = this.#d.observe().sandboxes;
     for (const sandbox of old) await runtime.stopPodSandbox(sandbox.id);
     try {
@@ -324,7 +341,7 @@ export class PodWorker {
 
   /** The pod has run to its end: what is left of it stops, its logs stay. */
   async #finish(): Promise<void> {
-    await this.#ending.all(this.#pod, 'Stopping container', this.#grace());
+    await this.#ending.all(this.#pod, this.#grace());
     for (const sandbox of this.#d.observe().sandboxes) {
       if (sandbox.state === 'ready') await this.#d.runtime.stopPodSandbox(sandbox.id);
     }
@@ -339,7 +356,7 @@ export class PodWorker {
     if (!this.#removed) this.#report(new Map());
     const grace = (): number => (this.#removed ? 1 : this.#grace());
     let ended = false;
-    const ending = this.#ending.all(this.#pod, 'Stopping container', grace()).then(() => {
+    const ending = this.#ending.all(this.#pod, grace()).then(() => {
       ended = true;
     });
     while (!ended) {
@@ -347,7 +364,7 @@ export class PodWorker {
       this.#woken = Promise.withResolvers<void>();
       await Promise.race([ending, this.#woken.promise]);
       this.#woken = undefined;
-      if (!ended) void this.#ending.all(this.#pod, 'Stopping container', grace());
+      if (!ended) void this.#ending.all(this.#pod, grace());
     }
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
     await this.#d.refresh();

@@ -5,6 +5,8 @@ import { connect } from 'node:net';
 import type { Container, ExecAction, GRPCAction, HTTPGetAction, TCPSocketAction } from '../../api/generated/types.ts';
 import { deadline } from '../../lib/deadline.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { failure } from './probe-failure.ts';
+import { resolvePort } from './probe-port.ts';
 
 /** What a probe or a hook acts on. */
 export interface ActionTarget {
@@ -42,8 +44,7 @@ export async function perform(action: Action, target: ActionTarget, timeoutMs: n
     if (action.grpc !== undefined) return await grpcAction(action.grpc, target, signal);
     return { ok: false, output: 'missing probe handler' };
   } catch (error) {
-    if (signal.aborted) return { ok: false, output: `timed out after ${timeoutMs / 1000}s` };
-    return { ok: false, output: error instanceof Error ? error.message : String(error) };
+    return { ok: false, output: failure(action, target, signal.aborted ? timeoutMs : undefined, error) };
   }
 }
 
@@ -75,15 +76,6 @@ async function execAction(exec: ExecAction, target: ActionTarget, signal: AbortS
     signal.removeEventListener('abort', abort);
     process.close();
   }
-}
-
-/** A port by number or by the name of one of the container's ports. */
-export function resolvePort(container: Pick<Container, 'ports'>, port: number | string): number {
-  if (typeof port === 'number') return port;
-  if (/^\d+$/.test(port)) return Number(port);
-  const named = (container.ports ?? []).find((p) => p.name === port);
-  if (named === undefined) throw new Error(`couldn't find port: ${JSON.stringify(port)}`);
-  return named.containerPort;
 }
 
 async function httpAction(get: HTTPGetAction, target: ActionTarget, signal: AbortSignal): Promise<ActionResult> {
