@@ -162,7 +162,12 @@ export class KubeletClient {
       headers: request.headers as Record<string, string | string[]>,
       signal,
     };
-    return httpRequest(options as RequestOptions);
+    const sent = httpRequest(options as RequestOptions);
+    const timer = setTimeout(() => {
+      sent.destroy(new CausewayError('Timeout', 'the kubelet did not answer in time'));
+    }, limits.kubeletAnswerMs);
+    for (const event of ['response', 'upgrade', 'close']) sent.once(event, () => clearTimeout(timer));
+    return sent;
   }
 
   /** A plain request; any status. The body streams: read it or destroy it. */
@@ -218,7 +223,10 @@ export class KubeletClient {
 /** What went wrong between here and a kubelet that was reached, without the details of this host. */
 function failure(error: Error): CausewayError {
   if (error instanceof CausewayError) return error;
-  return new CausewayError('BadGateway', describeTlsFailure(error), { cause: error });
+  const malformed = (error as NodeJS.ErrnoException).code?.startsWith('HPE_') === true;
+  return new CausewayError('BadGateway', malformed ? 'malformed HTTP response' : describeTlsFailure(error), {
+    cause: error,
+  });
 }
 
 /** The start of an answer that is only read to be quoted. */

@@ -39,4 +39,6 @@ export const limits = {
   maxKubeletErrorBytes: 8 * 1024,
   /** Ms for the dial and the TLS handshake to a kubelet. */
   kubeletDialMs: 10_000,
+  /** Ms from a request to the head of a kubelet's answer, the dial included: one that says nothing does not hold callers for ever. */
+  kubeletAnswerMs: 15_000,
 } as const;

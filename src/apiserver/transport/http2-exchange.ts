@@ -101,7 +101,8 @@ export class Http2Exchange implements Exchange {
   }
 
   destroy(): void {
-    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // Not `close`: that ends the body first, and the client would take what came for the whole.
+    if (!this.#stream.destroyed) this.#stream.destroy(new Error('the answer is not whole'));
   }
 }
 
