@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Container, Pod } from '../api/generated/types.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
 import { PODS } from '../client/resources.ts';
@@ -112,6 +113,9 @@ export class PodWorker {
     // A phase that ended here counts at once, also before the API shows it.
     const known = this.#pod.status?.phase;
     const ended = known === 'Failed' || known === 'Succeeded';
+    const { labels, annotations } = this.#pod.metadata;
+    // Files may show them; and who changes an annotation may want all volumes fresh now, as with Kubernetes' kubelet.
+    if (!isDeepStrictEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations])) this.#volumesAt = 0;
     this.#pod = ended ? { ...pod, status: { ...pod.status, phase: known } } : pod;
     this.wake();
   }
@@ -409,7 +413,7 @@ export class PodWorker {
   }
 
   async #refreshVolumes(): Promise<number | undefined> {
-    if (this.#volumes === undefined || this.#volumes.size === 0) return undefined;
+    if ((this.#pod.spec?.volumes ?? []).length === 0) return undefined;
     const due = this.#volumesAt + VOLUME_REFRESH_MS - this.#d.clock.now();
     if (due > 0) return due;
     this.#volumesAt = this.#d.clock.now();
