@@ -166,15 +166,19 @@ export class RestClient {
     options: DeleteOptions = {},
     signal?: AbortSignal,
   ): Promise<unknown> {
-    const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...options };
-    return this.#json('DELETE', resourcePath(type, { namespace, name }), body, signal);
+    return this.#json('DELETE', resourcePath(type, { namespace, name }), deleteBody(options), signal);
   }
 
   /** Deletes all objects that a collection holds. */
-  deleteCollection(type: TypedResource<KubeLike>, query: ListQuery, signal?: AbortSignal): Promise<unknown> {
-    const { namespace, ...rest } = query;
+  deleteCollection(
+    type: TypedResource<KubeLike>,
+    query: ListQuery,
+    options: DeleteOptions = {},
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    const { namespace, metadataOnly: _, ...rest } = query;
     const path = withQuery(resourcePath(type, namespace === undefined ? {} : { namespace }), rest);
-    return this.#json('DELETE', path, undefined, signal);
+    return this.#json('DELETE', path, deleteBody(options), signal);
   }
 
   /**
@@ -272,6 +276,10 @@ function namespaceOf(object: KubeLike): string {
 function stamped<T extends KubeLike>(type: TypedResource<T>, object: T): unknown {
   const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
   return { ...object, apiVersion, kind: type.kind };
+}
+
+function deleteBody(options: DeleteOptions): unknown {
+  return { apiVersion: 'v1', kind: 'DeleteOptions', ...options };
 }
 
 function withQuery(path: string, query: Readonly<Record<string, string | number | boolean | undefined>>): string {

@@ -4,17 +4,22 @@ import { EndpointsController } from './endpoints.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { NamespaceController } from './namespace.ts';
 import { NodeLifecycleController } from './node-lifecycle.ts';
+import { PodGarbageCollector } from './pod-garbage-collector.ts';
 import { ReplicaSetController } from './replica-set.ts';
-import { RootCaPublisher, ServiceAccountController } from './service-account.ts';
+import { RootCaPublisher } from './root-ca.ts';
+import { ServiceAccountController } from './service-account.ts';
+import { TaintEvictionController } from './taint-eviction.ts';
 
 const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Controller)[] = [
   ServiceAccountController,
   RootCaPublisher,
   NodeLifecycleController,
+  TaintEvictionController,
   EndpointsController,
   ReplicaSetController,
   DeploymentController,
   NamespaceController,
+  PodGarbageCollector,
   GarbageCollector,
 ];
 

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Deployment, ReplicaSet } from '../api/generated/types.ts';
+import { maxRevision, rolledOutAnnotations, sizeAnnotations } from './deployment-annotations.ts';
 import {
-  proportionalSteps,
+  isScaled,
+  newSetReplicas,
   recreateSteps,
   rollingSteps,
   rolloutLimits,
   sameTemplate,
-  sizeAnnotations,
+  scalingSteps,
   templateHash,
 } from './deployment-rollout.ts';
 
@@ -70,26 +72,96 @@ test('old pods that are broken go first, also when nothing new is available', ()
   );
 });
 
-test('Recreate: nothing new comes before all old pods are gone', () => {
+function sizes(steps: readonly { rs: ReplicaSet; replicas: number }[]): Record<string, number> {
+  return Object.fromEntries(steps.map(({ rs, replicas }) => [rs.metadata.name ?? '', replicas]));
+}
+
+test('Recreate: the old ones go to zero first, then the new one gets all', () => {
   const d = deployment(2, { type: 'Recreate' });
-  assert.deepEqual(
-    recreateSteps(d, set('new', 0, 0), [set('o', 2, 2)]).map((s) => s.replicas),
-    [0],
-  );
-  const leaving = { ...set('o', 0, 0), status: { replicas: 0, terminatingReplicas: 1 } };
-  assert.deepEqual(recreateSteps(d, set('new', 0, 0), [leaving]), []);
-  assert.deepEqual(
-    recreateSteps(d, set('new', 0, 0), [set('o', 0, 0)]).map((s) => s.replicas),
-    [2],
-  );
+  assert.deepEqual(rolloutLimits(d), { maxSurge: 0, maxUnavailable: 0 });
+  assert.deepEqual(sizes(recreateSteps(d, set('new', 0, 0), [set('o', 2, 2), set('oo', 1, 0)])), { o: 0, oo: 0 });
+  assert.deepEqual(sizes(recreateSteps(d, set('new', 0, 0), [set('o', 0, 0)])), { new: 2 });
+  assert.deepEqual(recreateSteps(d, set('new', 2, 0), [set('o', 0, 0)]), []);
+  assert.deepEqual(recreateSteps(d, undefined, []), []);
+  assert.equal(newSetReplicas(d, set('new', 0, 0), []), 2);
 });
 
-test('scaling in the middle of a rollout is shared out in proportion', () => {
-  const before = sizeAnnotations(deployment(10));
-  const steps = proportionalSteps(deployment(20), [set('new', 5, 5, before), set('o', 8, 8, before)]);
-  const sum = steps.reduce((n, s) => n + s.replicas, 0);
-  assert.equal(sum, 25);
-  assert.ok(steps.every((s) => s.replicas > (s.rs.spec?.replicas ?? 0)));
+test('the new set starts with what maxSurge leaves room for', () => {
+  assert.equal(newSetReplicas(deployment(10), set('new', 0, 0), []), 10);
+  assert.equal(newSetReplicas(deployment(10), set('new', 0, 0), [set('o', 10, 10)]), 3);
+  assert.equal(newSetReplicas(deployment(10), set('new', 0, 0), [set('o', 20, 20)]), 0);
+});
+
+test('a new set that is too large shrinks before anything else', () => {
+  assert.deepEqual(sizes(rollingSteps(deployment(3), set('new', 5, 5), [set('o', 3, 3)])), { new: 3 });
+});
+
+test('of several old sets the oldest shrinks first', () => {
+  const d = deployment(10, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 0, maxUnavailable: 4 } });
+  assert.deepEqual(sizes(rollingSteps(d, set('new', 0, 0), [set('oo', 5, 5), set('o', 5, 5)])), { o: 1 });
+});
+
+test('scaling in the middle of a rollout is shared out in proportion, the rest goes to the largest', () => {
+  const before = sizeAnnotations(10, 3);
+  const [fresh, old] = [set('new', 5, 5, before), set('o', 8, 8, before)];
+  assert.equal(isScaled(deployment(10), [fresh, old]), false);
+  assert.equal(isScaled(deployment(20), [fresh, old]), true);
+  assert.deepEqual(sizes(scalingSteps(deployment(20), fresh, [old])), { o: 15, new: 10 });
+  assert.deepEqual(sizes(scalingSteps(deployment(5), fresh, [old])), { o: 4, new: 3 });
+  assert.deepEqual(sizes(scalingSteps(deployment(0), fresh, [old])), { o: 0, new: 0 });
+  const three = [set('o', 5, 5, before), set('oo', 4, 4, before)];
+  assert.deepEqual(sizes(scalingSteps(deployment(11), set('new', 4, 4, before), three)), { o: 6, new: 4, oo: 4 });
+});
+
+test('scaling without a rollout: the only set that has pods, or the newest, takes all', () => {
+  const before = sizeAnnotations(3, 1);
+  assert.deepEqual(sizes(scalingSteps(deployment(7), set('new', 3, 3, before), [set('o', 0, 0, before)])), { new: 7 });
+  assert.deepEqual(sizes(scalingSteps(deployment(7), undefined, [set('o', 3, 3, before)])), { o: 7 });
+  assert.deepEqual(sizes(scalingSteps(deployment(7), set('new', 0, 0), [set('o', 0, 0)])), { new: 7 });
+  assert.deepEqual(sizes(scalingSteps(deployment(7), undefined, [set('oo', 0, 0), set('o', 0, 0)])), { oo: 7 });
+  assert.deepEqual(scalingSteps(deployment(7), undefined, []), []);
+});
+
+test('a new set that is complete leaves nothing to the old ones', () => {
+  const now = sizeAnnotations(3, 1);
+  assert.deepEqual(sizes(scalingSteps(deployment(3), set('new', 3, 3, now), [set('o', 2, 2, now)])), { new: 3, o: 0 });
+});
+
+test('revisions: a set that comes back gets the next number and remembers the last one', () => {
+  const d: Deployment = {
+    metadata: {
+      name: 'web',
+      annotations: {
+        'kubernetes.io/change-cause': 'why',
+        'kubectl.kubernetes.io/last-applied-configuration': '{}',
+        'deployment.kubernetes.io/revision': '9',
+      },
+    },
+  };
+  const old = set('o', 0, 0, { 'deployment.kubernetes.io/revision': '7' });
+  assert.equal(maxRevision([old, set('p', 0, 0, { 'deployment.kubernetes.io/revision': 'x' })]), 7);
+  assert.deepEqual(rolledOutAnnotations(d, undefined, 8), {
+    'kubernetes.io/change-cause': 'why',
+    'deployment.kubernetes.io/revision': '8',
+  });
+  const back = set('b', 0, 0, {
+    'deployment.kubernetes.io/revision': '3',
+    'deployment.kubernetes.io/revision-history': '1',
+  });
+  assert.deepEqual(rolledOutAnnotations(d, back, 8), {
+    'kubernetes.io/change-cause': 'why',
+    'deployment.kubernetes.io/revision': '8',
+    'deployment.kubernetes.io/revision-history': '1,3',
+  });
+  const present = set('b', 0, 0, { 'deployment.kubernetes.io/revision': '8' });
+  assert.equal(rolledOutAnnotations(d, present, 8)['deployment.kubernetes.io/revision-history'], undefined);
+  const long = set('b', 0, 0, {
+    'deployment.kubernetes.io/revision': '1000',
+    'deployment.kubernetes.io/revision-history': Array.from({ length: 600 }, (_, i) => String(i)).join(','),
+  });
+  const history = rolledOutAnnotations(d, long, 1001)['deployment.kubernetes.io/revision-history'] ?? '';
+  assert.ok(history.length <= 2000);
+  assert.match(history, /,599,1000$/);
 });
 
 test('a template has one hash, whatever the order of its keys and whether it carries the hash label', () => {
@@ -101,5 +173,7 @@ test('a template has one hash, whatever the order of its keys and whether it car
   assert.notEqual(templateHash(template, 0), templateHash(template, 1));
   assert.equal(sameTemplate(template, other), true);
   assert.equal(sameTemplate(template, { ...template, spec: { containers: [{ name: 'c', image: 'b' }] } }), false);
+  const elsewhere = { ...template.spec, nodeSelector: { 'pod-template-hash': 'x' } };
+  assert.equal(sameTemplate(template, { ...template, spec: elsewhere }), false);
   assert.match(templateHash(template, 0), /^[bcdfghjklmnpqrstvwxz2456789]{10}$/);
 });

@@ -1,51 +1,59 @@
 import { createHash } from 'node:crypto';
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '../api/generated/types.ts';
+import { semanticEqual } from '../api/json-object.ts';
+import { desiredReplicasOf, maxReplicasOf } from './deployment-annotations.ts';
 
 /** The label by which the pods of one template are told from those of another. */
 export const TEMPLATE_HASH_LABEL = 'pod-template-hash';
-export const REVISION_ANNOTATION = 'deployment.kubernetes.io/revision';
-const DESIRED_ANNOTATION = 'deployment.kubernetes.io/desired-replicas';
-const MAX_ANNOTATION = 'deployment.kubernetes.io/max-replicas';
 /** Letters and digits without vowels and look-alikes, as Kubernetes' generated names have them. */
 const SAFE = 'bcdfghjklmnpqrstvwxz2456789';
+const HASH_LENGTH = 10;
 
 /** A short name of a template; `collisions` makes another one when the name is taken by a different template. */
 export function templateHash(template: PodTemplateSpec, collisions: number): string {
-  const digest = createHash('sha256').update(canonical(template)).update(String(collisions)).digest();
+  const digest = createHash('sha256')
+    .update(canonical(withoutHash(template)))
+    .update(String(collisions))
+    .digest();
   let text = '';
-  for (const byte of digest.subarray(0, 10)) text += SAFE[byte % SAFE.length];
+  for (const byte of digest.subarray(0, HASH_LENGTH)) text += SAFE[byte % SAFE.length];
   return text;
 }
 
-/** JSON with sorted keys and without the hash label, so that equal templates have equal text. */
+/** JSON with sorted keys, so that equal templates have equal text. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (key, v: unknown) => {
-    if (key === TEMPLATE_HASH_LABEL) return undefined;
+  return JSON.stringify(value, (_key, v: unknown) => {
     if (typeof v !== 'object' || v === null || Array.isArray(v)) return v;
     return Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 }
 
+function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec {
+  const { creationTimestamp: _time, labels, ...metadata } = template?.metadata ?? {};
+  const { [TEMPLATE_HASH_LABEL]: _hash, ...others } = labels ?? {};
+  return { ...template, metadata: { ...metadata, labels: others } };
+}
+
+/** Whether two templates make the same pods: the hash label does not count. */
 export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
-  return canonical(withoutEmpty(a)) === canonical(withoutEmpty(b));
+  return semanticEqual(withoutHash(a), withoutHash(b));
 }
 
-function withoutEmpty(template: PodTemplateSpec | undefined): PodTemplateSpec {
-  const { creationTimestamp: _, ...metadata } = template?.metadata ?? {};
-  return { ...template, metadata };
+export interface RolloutLimits {
+  /** How many pods there may be beyond the wanted number. */
+  readonly maxSurge: number;
+  /** How many may be missing. */
+  readonly maxUnavailable: number;
 }
 
-export function revisionOf(rs: ReplicaSet): number {
-  return Number(rs.metadata.annotations?.[REVISION_ANNOTATION] ?? 0);
-}
-
-/** `maxSurge` and `maxUnavailable` as numbers: percentages are of the wanted replicas, the first rounded up, the second down. */
-export function rolloutLimits(deployment: Deployment): { maxSurge: number; maxUnavailable: number } {
-  const replicas = deployment.spec?.replicas ?? 1;
-  if (deployment.spec?.strategy?.type === 'Recreate') return { maxSurge: 0, maxUnavailable: replicas };
+/** Percentages are of the wanted replicas, the first rounded up, the second down. `Recreate` has neither. */
+export function rolloutLimits(deployment: Deployment): RolloutLimits {
+  const replicas = wantedReplicas(deployment);
+  if (isRecreate(deployment)) return { maxSurge: 0, maxUnavailable: 0 };
   const rolling = deployment.spec?.strategy?.rollingUpdate;
   const maxSurge = scaled(rolling?.maxSurge ?? '25%', replicas, Math.ceil);
   let maxUnavailable = scaled(rolling?.maxUnavailable ?? '25%', replicas, Math.floor);
+  // Both can be rounded to zero, and then nothing could ever move.
   if (maxSurge === 0 && maxUnavailable === 0) maxUnavailable = 1;
   return { maxSurge, maxUnavailable: Math.min(maxUnavailable, replicas) };
 }
@@ -55,16 +63,24 @@ function scaled(value: number | string, of: number, round: (n: number) => number
   return value.endsWith('%') ? round((Number(value.slice(0, -1)) * of) / 100) : Number(value);
 }
 
-function replicasOf(rs: ReplicaSet): number {
+export function wantedReplicas(deployment: Deployment): number {
+  return deployment.spec?.replicas ?? 1;
+}
+
+export function isRecreate(deployment: Deployment): boolean {
+  return deployment.spec?.strategy?.type === 'Recreate';
+}
+
+export function replicasOf(rs: ReplicaSet): number {
   return rs.spec?.replicas ?? 0;
 }
 
-function total(sets: readonly ReplicaSet[]): number {
-  return sets.reduce((sum, rs) => sum + replicasOf(rs), 0);
+function availableOf(rs: ReplicaSet): number {
+  return rs.status?.availableReplicas ?? 0;
 }
 
-function available(sets: readonly ReplicaSet[]): number {
-  return sets.reduce((sum, rs) => sum + (rs.status?.availableReplicas ?? 0), 0);
+function total(sets: readonly ReplicaSet[], of: (rs: ReplicaSet) => number): number {
+  return sets.reduce((sum, rs) => sum + of(rs), 0);
 }
 
 export interface ScaleStep {
@@ -72,101 +88,122 @@ export interface ScaleStep {
   readonly replicas: number;
 }
 
+/** How many replicas the new set may have now: as many as `maxSurge` leaves room for. */
+export function newSetReplicas(deployment: Deployment, fresh: ReplicaSet, old: readonly ReplicaSet[]): number {
+  const wanted = wantedReplicas(deployment);
+  if (isRecreate(deployment)) return wanted;
+  const room = wanted + rolloutLimits(deployment).maxSurge - total([fresh, ...old], replicasOf);
+  return room <= 0 ? replicasOf(fresh) : Math.min(wanted, replicasOf(fresh) + room);
+}
+
 /**
  * The next changes of a rolling update: the new set grows while the whole stays within `maxSurge`, the old ones shrink while
- * enough pods are available. Pure; an empty answer means wait.
+ * enough pods are available. An empty answer means wait.
  */
 export function rollingSteps(deployment: Deployment, fresh: ReplicaSet, old: readonly ReplicaSet[]): ScaleStep[] {
-  const wanted = deployment.spec?.replicas ?? 1;
-  const { maxSurge, maxUnavailable } = rolloutLimits(deployment);
-  const all = [fresh, ...old];
+  const wanted = wantedReplicas(deployment);
   if (replicasOf(fresh) > wanted) return [{ rs: fresh, replicas: wanted }];
-  const room = wanted + maxSurge - total(all);
-  if (replicasOf(fresh) < wanted && room > 0) {
-    return [{ rs: fresh, replicas: Math.min(wanted, replicasOf(fresh) + room) }];
-  }
-  return shrinkOld(wanted, maxUnavailable, fresh, old);
+  const replicas = newSetReplicas(deployment, fresh, old);
+  if (replicas > replicasOf(fresh)) return [{ rs: fresh, replicas }];
+  return shrinkOld(wanted, rolloutLimits(deployment).maxUnavailable, fresh, old);
 }
 
 function shrinkOld(wanted: number, maxUnavailable: number, fresh: ReplicaSet, old: readonly ReplicaSet[]): ScaleStep[] {
-  const live = old.filter((rs) => replicasOf(rs) > 0);
+  const live = byAge(old.filter((rs) => replicasOf(rs) > 0));
   if (live.length === 0) return [];
   const minimum = wanted - maxUnavailable;
-  const freshUnavailable = replicasOf(fresh) - (fresh.status?.availableReplicas ?? 0);
-  let budget = total([fresh, ...old]) - minimum - freshUnavailable;
+  const freshUnavailable = replicasOf(fresh) - availableOf(fresh);
+  let budget = total([fresh, ...old], replicasOf) - minimum - freshUnavailable;
   if (budget <= 0) return [];
-  const steps = new Map<ReplicaSet, number>();
+  const left = new Map(live.map((rs) => [rs, replicasOf(rs)]));
+  const cut = (rs: ReplicaSet, most: number): number => {
+    const now = left.get(rs) ?? 0;
+    const count = Math.min(most, now);
+    left.set(rs, now - count);
+    return count;
+  };
   // Pods that are not available are no loss: they go first.
-  for (const rs of byAge(live)) {
-    const unavailable = replicasOf(rs) - (rs.status?.availableReplicas ?? 0);
-    const cut = Math.min(budget, Math.max(0, unavailable));
-    if (cut === 0) continue;
-    steps.set(rs, replicasOf(rs) - cut);
-    budget -= cut;
-  }
-  let spare = Math.min(budget, available([fresh, ...old]) - minimum);
-  for (const rs of byAge(live)) {
-    if (spare <= 0) break;
-    const now = steps.get(rs) ?? replicasOf(rs);
-    const cut = Math.min(spare, now);
-    if (cut === 0) continue;
-    steps.set(rs, now - cut);
-    spare -= cut;
-  }
-  return [...steps].map(([rs, replicas]) => ({ rs, replicas }));
+  for (const rs of live) budget -= cut(rs, Math.max(0, Math.min(budget, replicasOf(rs) - availableOf(rs))));
+  let spare = total([fresh, ...old], availableOf) - minimum;
+  for (const rs of live) if (spare > 0) spare -= cut(rs, spare);
+  return live
+    .map((rs) => ({ rs, replicas: left.get(rs) ?? 0 }))
+    .filter(({ rs, replicas }) => replicas !== replicasOf(rs));
 }
 
-function byAge(sets: readonly ReplicaSet[]): ReplicaSet[] {
-  return [...sets].sort((a, b) =>
-    (a.metadata.creationTimestamp ?? '') < (b.metadata.creationTimestamp ?? '') ? -1 : 1,
-  );
-}
-
-/** All old pods go before a new one comes. */
-export function recreateSteps(deployment: Deployment, fresh: ReplicaSet, old: readonly ReplicaSet[]): ScaleStep[] {
+/** `Recreate`: all old pods go before a new one comes. The caller has made sure that none runs when `old` is empty of replicas. */
+export function recreateSteps(
+  deployment: Deployment,
+  fresh: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): ScaleStep[] {
   const live = old.filter((rs) => replicasOf(rs) > 0);
   if (live.length > 0) return live.map((rs) => ({ rs, replicas: 0 }));
-  const gone = old.every((rs) => (rs.status?.replicas ?? 0) === 0 && (rs.status?.terminatingReplicas ?? 0) === 0);
-  const wanted = deployment.spec?.replicas ?? 1;
-  return gone && replicasOf(fresh) !== wanted ? [{ rs: fresh, replicas: wanted }] : [];
+  const wanted = wantedReplicas(deployment);
+  return fresh === undefined || replicasOf(fresh) === wanted ? [] : [{ rs: fresh, replicas: wanted }];
+}
+
+/** Whether a set that has pods was sized for another number of replicas: the deployment was scaled. */
+export function isScaled(deployment: Deployment, sets: readonly ReplicaSet[]): boolean {
+  const wanted = wantedReplicas(deployment);
+  return sets.some((rs) => replicasOf(rs) > 0 && (desiredReplicasOf(rs) ?? wanted) !== wanted);
 }
 
 /**
- * A deployment that was scaled in the middle of a rollout, or while paused: the change is shared out in proportion to the
- * sets' sizes. Empty when no live set was sized for another number of replicas.
+ * The sizes after a deployment was scaled, or while it is paused: no rollout goes on, and in the middle of one the change is
+ * shared out in proportion to the sets' sizes. Every set that is sized is named, so that it notes what it was sized for.
  */
-export function proportionalSteps(deployment: Deployment, sets: readonly ReplicaSet[]): ScaleStep[] {
-  const wanted = deployment.spec?.replicas ?? 1;
-  const live = sets.filter((rs) => replicasOf(rs) > 0);
-  const scaledNow = live.some((rs) => {
-    const desired = rs.metadata.annotations?.[DESIRED_ANNOTATION];
-    return desired !== undefined && Number(desired) !== wanted;
-  });
-  if (!scaledNow) return [];
-  if (live.length === 1) return [{ rs: live[0]!, replicas: wanted }];
-  const { maxSurge } = rolloutLimits(deployment);
-  const allowed = wanted === 0 ? 0 : wanted + maxSurge;
-  const before = total(live);
-  let left = allowed - before;
-  if (left === 0) return [];
-  const bySize = [...live].sort((a, b) => replicasOf(b) - replicasOf(a));
-  const steps = bySize.map((rs) => {
-    const maximum = Number(rs.metadata.annotations?.[MAX_ANNOTATION] ?? before) || before;
-    const share = Math.round((replicasOf(rs) * allowed) / maximum) - replicasOf(rs);
-    const change = left > 0 ? Math.min(Math.max(share, 0), left) : Math.max(Math.min(share, 0), left);
-    left -= change;
-    return { rs, replicas: replicasOf(rs) + change };
-  });
-  const first = steps[0]!;
-  steps[0] = { rs: first.rs, replicas: Math.max(0, first.replicas + left) };
-  return steps.filter((s) => s.replicas !== replicasOf(s.rs));
+export function scalingSteps(
+  deployment: Deployment,
+  fresh: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): ScaleStep[] {
+  const wanted = wantedReplicas(deployment);
+  const all = fresh === undefined ? [...old] : [...old, fresh];
+  const live = all.filter((rs) => replicasOf(rs) > 0);
+  const only = live.length === 0 ? (fresh ?? byAge(all).at(-1)) : live.length === 1 ? live[0] : undefined;
+  if (only !== undefined) return [{ rs: only, replicas: wanted }];
+  if (live.length === 0) return [];
+  if (fresh !== undefined && isSaturated(deployment, fresh)) {
+    return live.map((rs) => ({ rs, replicas: rs === fresh ? wanted : 0 }));
+  }
+  if (isRecreate(deployment)) return [];
+  return proportionalSteps(deployment, live);
 }
 
-/** What a set notes of the deployment's size, so that a later scaling is recognised. */
-export function sizeAnnotations(deployment: Deployment): Record<string, string> {
-  const wanted = deployment.spec?.replicas ?? 1;
-  return {
-    [DESIRED_ANNOTATION]: String(wanted),
-    [MAX_ANNOTATION]: String(wanted + rolloutLimits(deployment).maxSurge),
-  };
+function isSaturated(deployment: Deployment, fresh: ReplicaSet): boolean {
+  const wanted = wantedReplicas(deployment);
+  return replicasOf(fresh) === wanted && desiredReplicasOf(fresh) === wanted && availableOf(fresh) === wanted;
+}
+
+function proportionalSteps(deployment: Deployment, live: readonly ReplicaSet[]): ScaleStep[] {
+  const wanted = wantedReplicas(deployment);
+  const allowed = wanted === 0 ? 0 : wanted + rolloutLimits(deployment).maxSurge;
+  const toAdd = allowed - total(live, replicasOf);
+  // The largest come first; of equal ones the newer when it grows, the older when it shrinks.
+  const newerFirst = toAdd > 0;
+  const bySize = (newerFirst ? byAge(live).reverse() : byAge(live)).sort((a, b) => replicasOf(b) - replicasOf(a));
+  let added = 0;
+  const sizes = bySize.map((rs) => {
+    const share = toAdd === 0 ? 0 : shareOf(deployment, rs);
+    const change = toAdd > 0 ? Math.min(share, toAdd - added) : Math.max(share, toAdd - added);
+    added += change;
+    return { rs, replicas: replicasOf(rs) + change };
+  });
+  return sizes.map((step, i) => (i === 0 ? { ...step, replicas: Math.max(0, step.replicas + toAdd - added) } : step));
+}
+
+/** By how much a set should change to keep its part of the whole. */
+function shareOf(deployment: Deployment, rs: ReplicaSet): number {
+  const wanted = wantedReplicas(deployment);
+  if (wanted === 0) return -replicasOf(rs);
+  const before = maxReplicasOf(rs) || deployment.status?.replicas || 0;
+  if (before === 0) return 0;
+  const after = wanted + rolloutLimits(deployment).maxSurge;
+  return Math.round((replicasOf(rs) * after) / before) - replicasOf(rs);
+}
+
+export function byAge(sets: readonly ReplicaSet[]): ReplicaSet[] {
+  const age = (rs: ReplicaSet): string => `${rs.metadata.creationTimestamp ?? ''} ${rs.metadata.name ?? ''}`;
+  return [...sets].sort((a, b) => (age(a) < age(b) ? -1 : 1));
 }

@@ -7,36 +7,40 @@ interface AggregatedDiscovery {
     metadata: { name?: string };
     versions?: {
       version: string;
+      freshness?: string;
       resources?: { resource: string; responseKind: { kind: string }; scope: string; verbs: string[] }[];
     }[];
   }[];
 }
 
-/** Every resource of the preferred version of each group that has all of these verbs, as discovery tells. */
-export async function discoverResources(
-  client: RestClient,
-  verbs: readonly string[],
-  signal: AbortSignal,
-): Promise<TypedResource<KubeObject>[]> {
-  const found: TypedResource<KubeObject>[] = [];
-  for (const root of ['/api', '/apis']) {
-    const answer = await client.json<AggregatedDiscovery>('GET', root, undefined, signal, AGGREGATED);
-    for (const group of answer.items) {
-      const preferred = group.versions?.[0];
-      for (const r of preferred?.resources ?? []) {
-        if (!verbs.every((v) => r.verbs.includes(v))) continue;
+export interface DiscoveredResource {
+  readonly type: TypedResource<KubeObject>;
+  readonly verbs: readonly string[];
+}
+
+/** Every resource of the first version of each group that has it, as discovery tells. */
+export async function discoverResources(client: RestClient, signal: AbortSignal): Promise<DiscoveredResource[]> {
+  const answers = await Promise.all(
+    ['/api', '/apis'].map((root) => client.json<AggregatedDiscovery>('GET', root, undefined, signal, AGGREGATED)),
+  );
+  const found = new Map<string, DiscoveredResource>();
+  for (const group of answers.flatMap((answer) => answer.items)) {
+    for (const { version, resources = [] } of group.versions ?? []) {
+      for (const r of resources) {
+        const id = `${r.resource}.${group.metadata.name ?? ''}`;
+        if (found.has(id)) continue;
         const namespaced = r.scope === 'Namespaced';
-        found.push(
-          resource(group.metadata.name ?? '', preferred?.version ?? '', r.resource, r.responseKind.kind, namespaced),
-        );
+        const type = resource(group.metadata.name ?? '', version, r.resource, r.responseKind.kind, namespaced);
+        found.set(id, { type, verbs: r.verbs });
       }
     }
   }
-  return found;
+  return [...found.values()];
 }
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 
-export function resourceId(type: ResourceType): string {
-  return `${type.plural}.${type.version}.${type.group}`;
+/** `pods.`, `deployments.apps`. */
+export function resourceName(type: ResourceType): string {
+  return `${type.plural}.${type.group}`;
 }

@@ -1,59 +1,59 @@
-import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '../api/generated/types.ts';
-import { labelSelectorFrom } from '../api/selector/label-selector.ts';
-import { keyOfObject, splitKey } from '../client/informer.ts';
+import type { Pod, ReplicaSet } from '../api/generated/types.ts';
+import { semanticEqual } from '../api/json-object.ts';
+import { matchesLabelSelector } from '../api/selector/label-selector.ts';
+import type { EventRecorder } from '../client/event-recorder.ts';
+import { type Informer, keyOfObject, splitKey } from '../client/informer.ts';
 import { PODS, REPLICA_SETS } from '../client/resources.ts';
 import { WorkQueue } from '../client/workqueue.ts';
-import { rfc3339 } from '../lib/clock.ts';
 import { isCode } from '../lib/errors.ts';
+import { claimObjects, controllerOf, controllerReference } from './claim.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
-import {
-  availableIn,
-  controllerOf,
-  createPod,
-  deletePod,
-  Expectations,
-  isPodActive,
-  isPodReady,
-  podFromTemplate,
-} from './pod-control.ts';
-import { ignoring } from './service-account.ts';
+import { ignoring, isNamespaceEnding, messageOf } from './expected-errors.ts';
+import { PendingWrites } from './pending-writes.ts';
+import { PodControl, podFromTemplate } from './pod-control.ts';
+import { byDeletionOrder } from './pod-deletion-order.ts';
+import { availableIn, isPodActive } from './pod-state.ts';
+import { type ReplicaFailure, replicaSetStatus } from './replica-set-status.ts';
 
 const WORKERS = 5;
 /** How many pods one pass creates or deletes at most, as Kubernetes' burst. */
 const BURST = 500;
-/** Pods are created in batches that double from this, so that a template that is refused is refused once, not 500 times. */
-const FIRST_BATCH = 1;
+/** How soon to look again whether the informers show what was written, when no event says so. */
+const RECHECK_MS = 250;
 
 /** Keeps the wanted number of pods of each ReplicaSet. */
 export class ReplicaSetController implements Controller {
   readonly #d: ControllerDependencies;
   readonly #queue: WorkQueue;
-  readonly #expected = new Expectations();
+  readonly #sets: Informer<ReplicaSet>;
+  readonly #pods: Informer<Pod>;
+  readonly #pending = new PendingWrites();
+  readonly #control: PodControl;
+  readonly #events: EventRecorder;
 
   constructor(dependencies: ControllerDependencies) {
     this.#d = dependencies;
     this.#queue = new WorkQueue('replicaset', dependencies.log);
+    this.#events = dependencies.events.as('replicaset-controller');
+    this.#control = new PodControl(dependencies, this.#events);
+    this.#sets = dependencies.informers.for<ReplicaSet>(REPLICA_SETS);
+    this.#pods = dependencies.informers.for<Pod>(PODS);
     const offer = (rs: ReplicaSet): void => this.#queue.add(keyOfObject(rs));
-    dependencies.informers.for<ReplicaSet>(REPLICA_SETS).handle({
+    this.#sets.handle({
       added: offer,
       updated: offer,
       deleted: (rs) => {
-        this.#expected.forget(keyOfObject(rs));
+        this.#pending.forget(keyOfObject(rs));
         offer(rs);
       },
     });
-    dependencies.informers.for<Pod>(PODS).handle({
-      added: (pod) => this.#podSeen(pod),
+    this.#pods.handle({
+      added: (pod) => this.#podChanged(pod),
       updated: (pod, previous) => {
-        this.#podSeen(pod);
-        if (pod.metadata.deletionTimestamp !== undefined)
-          this.#expected.deleted(this.#ownerKey(pod) ?? '', pod.metadata.uid ?? '');
-        if (this.#ownerKey(previous) !== this.#ownerKey(pod)) this.#podSeen(previous);
+        if (controllerOf(pod)?.uid !== controllerOf(previous)?.uid) this.#podChanged(previous);
+        this.#podChanged(pod);
       },
-      deleted: (pod) => {
-        this.#expected.deleted(this.#ownerKey(pod) ?? '', pod.metadata.uid ?? '');
-        this.#podSeen(pod);
-      },
+      deleted: (pod) => this.#podChanged(pod),
     });
   }
 
@@ -61,185 +61,143 @@ export class ReplicaSetController implements Controller {
     return this.#queue.run(WORKERS, (key) => this.#sync(key, signal), signal);
   }
 
-  #ownerKey(pod: Pod): string | undefined {
+  #podChanged(pod: Pod): void {
     const owner = controllerOf(pod);
-    return owner?.kind === 'ReplicaSet' ? `${pod.metadata.namespace}/${owner.name}` : undefined;
-  }
-
-  #podSeen(pod: Pod): void {
-    const key = this.#ownerKey(pod);
-    if (key !== undefined) {
-      this.#expected.created(key, pod.metadata.name ?? '');
-      this.#queue.add(key);
+    if (owner !== undefined) {
+      if (owner.kind === 'ReplicaSet') this.#queue.add(`${pod.metadata.namespace}/${owner.name}`);
       return;
     }
-    if (controllerOf(pod) !== undefined) return;
-    // Nobody's pod: one of the ReplicaSets that select it may adopt it.
-    for (const rs of this.#d.informers.for<ReplicaSet>(REPLICA_SETS).list(pod.metadata.namespace)) {
-      if (labelSelectorFrom(rs.spec?.selector).matches(pod.metadata.labels)) this.#queue.add(keyOfObject(rs));
+    // Nobody's pod: one of the sets that select it may adopt it.
+    for (const rs of this.#sets.list(pod.metadata.namespace)) {
+      if (matchesLabelSelector(rs.spec?.selector, pod.metadata.labels)) this.#queue.add(keyOfObject(rs));
     }
   }
 
   async #sync(key: string, signal: AbortSignal): Promise<void> {
     const { namespace, name } = splitKey(key);
-    const rs = this.#d.informers.for<ReplicaSet>(REPLICA_SETS).get(namespace, name);
+    const rs = this.#sets.get(namespace, name);
     if (rs === undefined) return;
+    if (!this.#pending.settled(key)) {
+      this.#queue.addAfter(key, RECHECK_MS);
+      return;
+    }
     const owned = await this.#claim(rs, signal);
     const active = owned.filter(isPodActive);
-    let failure: { reason: string; message: string } | undefined;
-    if (rs.metadata.deletionTimestamp === undefined && this.#expected.satisfied(key)) {
-      failure = await this.#scale(key, rs, active, signal);
-    }
-    await this.#writeStatus(key, rs, active, owned.length - active.length, failure, signal);
+    const failure =
+      rs.metadata.deletionTimestamp === undefined ? await this.#scale(key, rs, active, signal) : undefined;
+    await this.#writeStatus(key, rs, owned, failure, signal);
     if (failure !== undefined) throw new Error(failure.message);
   }
 
-  /** The pods that the set owns, after adopting those that are nobody's and releasing those that do not match any more. */
+  /** Of the pods that run, those that the set may claim; with them those of its own that end or have ended. */
   async #claim(rs: ReplicaSet, signal: AbortSignal): Promise<Pod[]> {
-    const selector = labelSelectorFrom(rs.spec?.selector);
-    const { namespace = '', uid = '', name = '' } = rs.metadata;
-    const owned: Pod[] = [];
-    for (const pod of this.#d.informers.for<Pod>(PODS).list(namespace)) {
-      const owner = controllerOf(pod);
-      const matches = selector.matches(pod.metadata.labels);
-      const where = { namespace, name: pod.metadata.name ?? '' };
-      if (owner?.uid === uid) {
-        if (matches) owned.push(pod);
-        else if (pod.metadata.deletionTimestamp === undefined) {
-          const patch = { metadata: { uid: pod.metadata.uid, ownerReferences: [{ $patch: 'delete', uid }] } };
-          await ignoring(['NotFound', 'Conflict'], this.#d.client.patch(PODS, where, 'strategic', patch, signal));
-        }
-      } else if (owner === undefined && matches && isPodActive(pod) && rs.metadata.deletionTimestamp === undefined) {
-        const reference = {
-          apiVersion: 'apps/v1',
-          kind: 'ReplicaSet',
-          name,
-          uid,
-          controller: true,
-          blockOwnerDeletion: true,
-        };
-        const patch = { metadata: { uid: pod.metadata.uid, ownerReferences: [reference] } };
-        await ignoring(['NotFound', 'Conflict'], this.#d.client.patch(PODS, where, 'strategic', patch, signal));
-        owned.push(pod);
-      }
-    }
-    return owned;
+    const claim = {
+      client: this.#d.client,
+      type: PODS,
+      owner: rs,
+      ownerType: REPLICA_SETS,
+      reference: controllerReference('apps/v1', 'ReplicaSet', rs),
+      selector: rs.spec?.selector,
+    };
+    const all = this.#pods.list(rs.metadata.namespace);
+    const active = await claimObjects(claim, all.filter(isPodActive), signal);
+    return [...active, ...all.filter((pod) => !isPodActive(pod) && controllerOf(pod)?.uid === rs.metadata.uid)];
   }
 
+  /** Creates or deletes towards the wanted number. */
   async #scale(
     key: string,
     rs: ReplicaSet,
     active: readonly Pod[],
     signal: AbortSignal,
-  ): Promise<{ reason: string; message: string } | undefined> {
-    const difference = active.length - (rs.spec?.replicas ?? 1);
-    const about = { ...rs, apiVersion: 'apps/v1', kind: 'ReplicaSet' };
+  ): Promise<ReplicaFailure | undefined> {
+    const missing = (rs.spec?.replicas ?? 1) - active.length;
     try {
-      if (difference < 0) await this.#create(key, rs, Math.min(-difference, BURST), signal);
-      else if (difference > 0) {
-        const surplus = [...active].sort(byDeletionOrder(active)).slice(0, Math.min(difference, BURST));
-        await Promise.all(
-          surplus.map((pod) => {
-            this.#expected.expectDeletion(key, pod.metadata.uid ?? '');
-            return deletePod(this.#d, about, pod, signal).catch((error: unknown) => {
-              this.#expected.deleted(key, pod.metadata.uid ?? '');
-              throw error;
-            });
-          }),
-        );
-      }
+      if (missing > 0) await this.#create(key, rs, Math.min(missing, BURST), signal);
+      else if (missing < 0) await this.#delete(key, rs, active, Math.min(-missing, BURST), signal);
       return undefined;
     } catch (error) {
-      if (isCode(error, 'NotFound')) return undefined;
-      const message = error instanceof Error ? error.message : String(error);
-      return { reason: difference < 0 ? 'FailedCreate' : 'FailedDelete', message };
+      if (signal.aborted) throw error;
+      if (isNamespaceEnding(this.#d, error, rs.metadata.namespace ?? '')) return undefined;
+      return { reason: missing > 0 ? 'FailedCreate' : 'FailedDelete', message: messageOf(error) };
     }
   }
 
+  /** In batches that double from one, so that a template that is refused is refused once and not 500 times. */
   async #create(key: string, rs: ReplicaSet, count: number, signal: AbortSignal): Promise<void> {
-    const { namespace = '', name = '', uid = '' } = rs.metadata;
-    const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name, uid, controller: true, blockOwnerDeletion: true };
+    const { namespace = '', name = '' } = rs.metadata;
     const about = { ...rs, apiVersion: 'apps/v1', kind: 'ReplicaSet' };
-    const pods = this.#d.informers.for<Pod>(PODS);
+    const owner = controllerReference('apps/v1', 'ReplicaSet', rs);
+    const createOne = async (): Promise<void> => {
+      const pod = podFromTemplate(rs.spec?.template ?? {}, namespace, `${name}-`, owner);
+      this.#pending.written(key, this.#pods, await this.#control.create(about, pod, signal));
+    };
     let left = count;
-    for (let batch = FIRST_BATCH; left > 0; batch = Math.min(batch * 2, left)) {
+    for (let batch = 1; left > 0; batch *= 2) {
       const size = Math.min(batch, left);
-      await Promise.all(
-        Array.from({ length: size }, async () => {
-          const pod = podFromTemplate(rs.spec?.template ?? {}, namespace, `${name}-`, owner);
-          const created = await createPod(this.#d, about, pod, signal);
-          const podName = created.metadata.name ?? '';
-          if (pods.get(namespace, podName) === undefined) this.#expected.expectCreation(key, podName);
-        }),
-      );
+      await allOrFirstError(Array.from({ length: size }, createOne));
       left -= size;
-      if (left <= 0) return;
     }
+  }
+
+  async #delete(
+    key: string,
+    rs: ReplicaSet,
+    active: readonly Pod[],
+    count: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const about = { ...rs, apiVersion: 'apps/v1', kind: 'ReplicaSet' };
+    const order = byDeletionOrder(this.#relatedPods(rs), this.#d.clock.now());
+    const deleteOne = async (pod: Pod): Promise<void> => {
+      await this.#control.delete(about, pod, signal);
+      this.#pending.deleted(key, this.#pods, pod);
+    };
+    await allOrFirstError([...active].sort(order).slice(0, count).map(deleteOne));
+  }
+
+  /** The pods of all sets with the same owner: of a Deployment, the old and the new ones. */
+  #relatedPods(rs: ReplicaSet): Pod[] {
+    const owner = controllerOf(rs)?.uid;
+    const sets = this.#sets
+      .list(rs.metadata.namespace)
+      .filter((s) => s === rs || (owner !== undefined && controllerOf(s)?.uid === owner));
+    const uids = new Set(sets.map((s) => s.metadata.uid ?? ''));
+    return this.#pods
+      .list(rs.metadata.namespace)
+      .filter((pod) => isPodActive(pod) && uids.has(controllerOf(pod)?.uid ?? ''));
   }
 
   async #writeStatus(
     key: string,
     rs: ReplicaSet,
-    active: readonly Pod[],
-    terminating: number,
-    failure: { reason: string; message: string } | undefined,
+    owned: readonly Pod[],
+    failure: ReplicaFailure | undefined,
     signal: AbortSignal,
   ): Promise<void> {
     const now = this.#d.clock.now();
-    const minReady = rs.spec?.minReadySeconds ?? 0;
-    const waits = active.map((p) => availableIn(p, minReady, now));
-    const labels = Object.entries(rs.spec?.template?.metadata?.labels ?? {});
-    const conditions: ReplicaSetCondition[] = (rs.status?.conditions ?? []).filter((c) => c.type !== 'ReplicaFailure');
-    if (failure !== undefined) {
-      const known = rs.status?.conditions?.find((c) => c.type === 'ReplicaFailure');
-      conditions.push({
-        type: 'ReplicaFailure',
-        status: 'True',
-        ...failure,
-        lastTransitionTime: known?.lastTransitionTime ?? rfc3339(now),
-      });
-    }
-    const status: ReplicaSetStatus = {
-      replicas: active.length,
-      fullyLabeledReplicas: active.filter((p) => labels.every(([k, v]) => p.metadata.labels?.[k] === v)).length,
-      readyReplicas: active.filter(isPodReady).length,
-      availableReplicas: waits.filter((w) => w === 0).length,
-      terminatingReplicas: terminating,
-      observedGeneration: rs.metadata.generation ?? 0,
-      ...(conditions.length === 0 ? {} : { conditions }),
-    };
-    const soon = waits.filter((w) => w !== undefined && w > 0) as number[];
-    if (soon.length > 0) this.#queue.addAfter(key, Math.min(...soon));
-    if (
-      Object.entries(status).every(([k, v]) => same(rs.status?.[k as keyof ReplicaSetStatus], v)) &&
-      conditions.length === (rs.status?.conditions ?? []).length
-    )
-      return;
-    await ignoring(['NotFound', 'Conflict'], this.#d.client.update(REPLICA_SETS, { ...rs, status }, 'status', signal));
+    // A pod becomes available by time alone: no event tells of it.
+    const waits = owned
+      .filter(isPodActive)
+      .map((pod) => availableIn(pod, rs.spec?.minReadySeconds ?? 0, now) ?? 0)
+      .filter((wait) => wait > 0);
+    if (waits.length > 0) this.#queue.addAfter(key, Math.min(...waits));
+    const status = replicaSetStatus(rs, owned, failure, now);
+    if (semanticEqual(status, rs.status)) return;
+    const writing = this.#d.client.update(REPLICA_SETS, { ...rs, status }, 'status', signal).then((written) => {
+      this.#pending.written(key, this.#sets, written);
+    });
+    await ignoring(['NotFound'], writing).catch((error: unknown) => {
+      // Somebody changed the set: the event of that change brings it back here.
+      if (!isCode(error, 'Conflict')) throw error;
+      this.#queue.addAfter(key, RECHECK_MS);
+    });
   }
 }
 
-function same(a: unknown, b: unknown): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b) || (a === undefined && b === 0);
-}
-
-/** Kubernetes' order of what goes first: without a node, pending, not ready, on crowded nodes, cheap, younger, more restarts. */
-function byDeletionOrder(all: readonly Pod[]): (a: Pod, b: Pod) => number {
-  const crowd = new Map<string, number>();
-  for (const pod of all) crowd.set(pod.spec?.nodeName ?? '', (crowd.get(pod.spec?.nodeName ?? '') ?? 0) + 1);
-  const phases = ['Pending', 'Unknown', 'Running'];
-  const rank = (pod: Pod): number[] => [
-    (pod.spec?.nodeName ?? '') === '' ? 0 : 1,
-    phases.indexOf(pod.status?.phase ?? 'Unknown'),
-    isPodReady(pod) ? 1 : 0,
-    Number(pod.metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'] ?? 0),
-    -(crowd.get(pod.spec?.nodeName ?? '') ?? 0),
-    -Date.parse(pod.metadata.creationTimestamp ?? ''),
-    -Math.max(0, ...(pod.status?.containerStatuses ?? []).map((s) => s.restartCount)),
-  ];
-  return (a, b) => {
-    const [x, y] = [rank(a), rank(b)];
-    for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return x[i]! - y[i]!;
-    return 0;
-  };
+/** Waits for all, then throws the first failure: nothing goes on in the background. */
+async function allOrFirstError(work: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  const failed = results.find((r) => r.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

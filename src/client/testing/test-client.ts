@@ -27,13 +27,17 @@ export function restClient(server: TestApiserver, user = 'admin', groups = ['sys
 }
 
 /** Waits until `check` answers something that is neither undefined nor false; what it throws counts as not yet. */
-export async function until<T>(what: string, check: () => T | Promise<T>, ms = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(
+  what: string,
+  check: () => T | Promise<T>,
+  ms = 10_000,
+): Promise<Exclude<T, undefined | null | false>> {
   const end = Date.now() + ms;
   let last: unknown;
   while (Date.now() < end) {
     try {
       const found = await check();
-      if (found !== undefined && found !== false && found !== null) return found as NonNullable<T>;
+      if (found !== undefined && found !== false && found !== null) return found as Exclude<T, undefined | null | false>;
     } catch (error) {
       last = error;
     }
