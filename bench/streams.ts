@@ -171,11 +171,16 @@ async function webSocket(
 async function execDown(to: Connection): Promise<void> {
   const { socket, head } = await webSocket(to, SOURCE, false);
   let bytes = head.length;
-  socket.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
+  const whole = new Promise<void>((resolve, reject) => {
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes >= BYTES) resolve();
+    });
+    socket.once('close', () => reject(new Error(`exec brought ${bytes} of ${BYTES} bytes`)));
   });
-  await once(socket, 'close');
-  if (bytes < BYTES) throw new Error(`exec brought ${bytes} of ${BYTES} bytes`);
+  socket.resume();
+  await whole;
+  socket.destroy();
 }
 
 /** One masked binary message on channel 0, made once and sent again and again. */
@@ -192,18 +197,24 @@ function stdinFrame(): Buffer {
 
 async function execUp(to: Connection): Promise<void> {
   const { socket, head } = await webSocket(to, SINK, true);
-  let text = head.toString('latin1');
-  socket.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1');
-  });
-  const closed = once(socket, 'close');
   const frame = stdinFrame();
   const frames = Math.ceil(BYTES / CHUNK);
-  for (let i = 0; i < frames; i++) if (!socket.write(frame)) await once(socket, 'drain');
+  const counted = String(frames * CHUNK);
+  let text = head.toString('latin1');
+  const whole = new Promise<void>((resolve, reject) => {
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (text.includes(counted)) resolve();
+    });
+    socket.once('close', () => reject(new Error(`exec did not take ${counted} bytes: ${text}`)));
+  });
+  whole.catch(() => undefined);
+  socket.resume();
+  for (let i = 0; i < frames; i++) if (!socket.write(frame)) await Promise.race([once(socket, 'drain'), whole]);
   // v5: channel 255 with the number of the channel that ends. A mask of zeros leaves the payload as it is.
   socket.write(Buffer.of(0x82, 0x82, 0, 0, 0, 0, 255, 0));
-  await closed;
-  if (!text.includes(String(frames * CHUNK))) throw new Error(`exec did not take ${frames * CHUNK} bytes`);
+  await whole;
+  socket.destroy();
 }
 
 async function forward(to: Connection, way: 'up' | 'down'): Promise<void> {
