@@ -2,7 +2,7 @@ import type { AuthenticationResult, Authenticator, Credentials } from '../authn/
 import { CausewayError } from '../lib/errors.ts';
 import type { PathEvidence } from './path-evidence.ts';
 import type { ApiRequest } from './request.ts';
-import type { Connection } from './transport/exchange.ts';
+import type { Connection, Exchange } from './transport/exchange.ts';
 
 /** A browser cannot set `Authorization` on a WebSocket: it may show its token as a subprotocol (kubernetes/kubernetes#47740). */
 const webSocketTokenPrefix = 'base64url.bearer.authorization.k8s.io.';
@@ -12,6 +12,8 @@ function bearerToken(request: ApiRequest): string | undefined {
   const { exchange } = request;
   const authorization = exchange.header('authorization');
   if (authorization !== undefined) {
+    // Node takes the first of several lines; whoever stands in between may take the last.
+    if (count(exchange, 'authorization') > 1) throw unauthorized();
     const match = /^bearer\s+(\S+)\s*$/i.exec(authorization);
     // Any other scheme is a credential that nobody here accepts; it must not end as "anonymous".
     if (match === null) throw unauthorized();
@@ -27,6 +29,12 @@ function bearerToken(request: ApiRequest): string | undefined {
   const token = Buffer.from(tokens[0] as string, 'base64url').toString();
   if (token === '') throw unauthorized();
   return token;
+}
+
+function count(exchange: Exchange, wanted: string): number {
+  let lines = 0;
+  for (const [name] of exchange.headerLines()) if (name.toLowerCase() === wanted) lines++;
+  return lines;
 }
 
 /** WebSocket subprotocols without a token in them: what may be passed on. */
