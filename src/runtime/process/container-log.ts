@@ -108,8 +108,12 @@ export class ContainerLog {
     this.close();
     const at = new Date(this.#clock.now()).toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
     const rotated = this.rotatedFiles();
-    let name = `${this.#path}.${at}`;
-    for (let again = 1; rotated.includes(name); again++) name = `${this.#path}.${at}.${again}`;
+    const last = rotated.at(-1) ?? '';
+    // Later than every other in the order of names, also within one second.
+    const again = last.startsWith(`${this.#path}.${at}`)
+      ? Number(last.slice(this.#path.length + at.length + 2)) + 1
+      : 0;
+    const name = `${this.#path}.${at}${again === 0 ? '' : `.${String(again).padStart(6, '0')}`}`;
     renameSync(this.#path, name);
     const old = [...rotated, name].sort();
     for (const path of old.slice(0, Math.max(0, old.length - (this.#maxFiles - 1)))) unlinkSync(path);

@@ -15,7 +15,7 @@ import { KILL_DEADLINE_MS } from './limits.ts';
 import type { MountExpectation } from './mount-table.ts';
 import { readPipe } from './pipe-pool.ts';
 import type { ProcessIdentity } from './process-identity.ts';
-import { isAlive, killTree, signalProcess } from './process-identity.ts';
+import { isAlive, killTree, signalProcess, usageOfTree } from './process-identity.ts';
 import { type ContainerRecord, containerDirectory, removeTree, writeRecord } from './records.ts';
 import type { RuntimeContext } from './runtime-context.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -117,9 +117,9 @@ export class Container {
   }
 
   stats(): ContainerStats | undefined {
-    if (!this.running) return undefined;
-    const stats = this.#cgroup?.stats();
-    return stats === undefined ? undefined : { id: this.#record.id, sandboxId: this.#record.sandboxId, ...stats };
+    const { id, sandboxId, init } = this.#record;
+    if (!this.running || init === undefined) return undefined;
+    return { id, sandboxId, ...(this.#cgroup?.stats() ?? usageOfTree(init)) };
   }
 
   #save(change: Partial<ContainerRecord>): void {

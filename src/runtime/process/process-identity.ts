@@ -21,6 +21,9 @@ interface Stat {
   readonly state: string;
   readonly parent: number;
   readonly startTime: string;
+  /** CPU time in clock ticks, and resident memory in pages. */
+  readonly ticks: number;
+  readonly pages: number;
 }
 
 function readStat(pid: number): Stat | undefined {
@@ -32,7 +35,13 @@ function readStat(pid: number): Stat | undefined {
   }
   // The name, in parentheses, may itself hold spaces and parentheses: what follows the last one is fields 3 and up.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', parent: Number(fields[1]), startTime: fields[19] ?? '' };
+  return {
+    state: fields[0] ?? '',
+    parent: Number(fields[1]),
+    startTime: fields[19] ?? '',
+    ticks: Number(fields[11]) + Number(fields[12]),
+    pages: Number(fields[21]),
+  };
 }
 
 /** Undefined when there is no such process. */
@@ -77,6 +86,21 @@ export function processTree(pid: number): number[] {
   const tree = [pid];
   for (const member of tree) tree.push(...(children.get(member) ?? []));
   return tree;
+}
+
+/** `USER_HZ`, which Linux keeps at 100 for every program, and the page size of the processors that Node runs on. */
+const NANOSECONDS_PER_TICK = 10_000_000n;
+const PAGE_BYTES = 4096;
+
+/** What a process and everything below it use, where no cgroup counts it. */
+export function usageOfTree(root: ProcessIdentity): { readonly cpuNanoseconds: bigint; readonly memoryBytes: number } {
+  let [ticks, pages] = [0, 0];
+  for (const pid of processTree(root.pid)) {
+    const stat = readStat(pid);
+    ticks += stat?.ticks ?? 0;
+    pages += stat?.pages ?? 0;
+  }
+  return { cpuNanoseconds: BigInt(ticks) * NANOSECONDS_PER_TICK, memoryBytes: pages * PAGE_BYTES };
 }
 
 /** SIGKILL to a process and everything below it. Stopped first, parents before children, so that none forks away meanwhile. */

@@ -225,7 +225,7 @@ class ViewBuilder {
   #volume(mount: ViewMount): void {
     const target = this.#resolve(mount.containerPath);
     this.#checkProtected(mount.containerPath, target);
-    const [at, region] = this.#regionOf(dirname(target));
+    const [at, region] = this.#regionOf(target);
     const source = statSync(mount.source);
     const existing =
       region.kind === 'own' ? undefined : lstatOrUndefined(join(region.source, posix.relative(at, target)));

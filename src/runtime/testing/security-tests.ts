@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isCode } from '../../lib/errors.ts';
 import { containerConfig, execute, exitOf, type RuntimeFixture, sandboxConfig, shell, TestPod } from './pods.ts';
 
@@ -7,6 +10,17 @@ import { containerConfig, execute, exitOf, type RuntimeFixture, sandboxConfig, s
 function capabilities(status: string, name: string): number[] {
   const mask = BigInt(`0x${new RegExp(`^${name}:\\t([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
   return Array.from({ length: 64 }, (_, bit) => bit).filter((bit) => (mask >> BigInt(bit)) & 1n);
+}
+
+/** Processes of the whole machine that are `sleep 4321`. */
+function sleepers(): number {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'latin1') === 'sleep\u00004321\0';
+    } catch {
+      return false;
+    }
+  }).length;
 }
 
 const DEFAULT_SET = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 29, 31];
@@ -87,15 +101,89 @@ export function securityTests(fixture: () => RuntimeFixture): void {
       const greedy = await pod.start({
         name: 'greedy',
         resources: limits,
-        command: ['sh', '-c', 'x=$(head -c 200000000 /dev/zero | tr "\\0" x); echo ${#x}'],
+        command: ['sh', '-c', 'x=$(head -c 200000000 /dev/zero | tr "\\0" x); expr length "$x"'],
       });
       const status = await exitOf(runtime, greedy);
       assert.equal(status.reason, 'OOMKilled');
       assert.equal(status.exitCode, 137);
       const forking = await pod.start({ name: 'forking', resources: limits });
       assert.match((await shell(runtime, forking, 'for i in $(seq 40); do sleep 5 & done')).stderr, /fork/i);
-      const [stats] = (await runtime.containerStats()).filter((entry) => entry.id === forking);
-      assert.ok(stats !== undefined && stats.memoryBytes > 0 && stats.cpuNanoseconds > 0n);
+      await pod.remove();
+    });
+
+    it('counts what a container uses', async () => {
+      const { runtime } = fixture();
+      const pod = await TestPod.run(fixture());
+      const id = await pod.start({
+        command: ['sh', '-c', 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exec sleep 1000'],
+      });
+      const stats = async () => (await runtime.containerStats()).find((entry) => entry.id === id);
+      for (let round = 0; ((await stats())?.cpuNanoseconds ?? 0n) < 20_000_000n && round < 200; round++)
+        await delay(25);
+      const used = await stats();
+      assert.ok(used !== undefined && used.cpuNanoseconds >= 20_000_000n && used.memoryBytes > 0);
+      assert.equal(used.sandboxId, pod.id);
+      await runtime.stopContainer(id, 0);
+      assert.equal(await stats(), undefined);
+      await pod.remove();
+    });
+
+    it('honours privileged: all capabilities and devices, and the file system still read-only', async (t) => {
+      if (!fixture().root) return t.skip('needs root');
+      const { runtime } = fixture();
+      const pod = await TestPod.run(fixture());
+      const id = await pod.start({ security: { privileged: true } });
+      const status = (await shell(runtime, id, 'cat /proc/self/status')).stdout;
+      const own = readFileSync('/proc/self/status', 'utf8');
+      assert.match(status, /^Uid:\t0\t/m);
+      assert.deepEqual(capabilities(status, 'CapEff'), capabilities(own, 'CapEff'));
+      assert.match(status, /^Seccomp:\t0$/m);
+      assert.notEqual((await shell(runtime, id, 'echo x >/etc/x')).exitCode, 0);
+      const nodes = (await shell(runtime, id, 'ls /dev')).stdout.split('\n');
+      for (const name of readdirSync('/dev').filter(
+        (entry) => entry.startsWith('vd') || entry.startsWith('sd') || entry === 'kmsg',
+      ))
+        assert.ok(nodes.includes(name), name);
+      await pod.remove();
+    });
+
+    it('shares the namespaces of the host that are asked for', async (t) => {
+      if (!fixture().root) return t.skip('needs root');
+      const { runtime } = fixture();
+      const pod = await TestPod.run(fixture(), { hostPID: true, hostIPC: true, hostNetwork: true });
+      const id = await pod.start({ command: ['sh', '-c', 'sleep 4321 & sleep 4321'] });
+      const namespaces = (
+        await shell(runtime, id, 'for n in pid ipc net uts mnt; do readlink /proc/self/ns/$n; done')
+      ).stdout
+        .trim()
+        .split('\n');
+      const host = ['pid', 'ipc', 'net', 'uts'].map((name) => readlinkSync(`/proc/self/ns/${name}`));
+      assert.deepEqual(namespaces.slice(0, 4), host);
+      assert.notEqual(namespaces[4], readlinkSync('/proc/self/ns/mnt'));
+      assert.equal((await shell(runtime, id, 'hostname')).stdout.trim(), hostname());
+      assert.notEqual(
+        (await shell(runtime, id, `cat /proc/${process.pid}/environ /proc/${process.pid}/root/etc/shadow`)).exitCode,
+        0,
+      );
+      await runtime.stopContainer(id, 0);
+      for (let round = 0; sleepers() > 0 && round < 100; round++) await delay(20);
+      assert.equal(sleepers(), 0, 'what ran in the background is gone');
+      await pod.remove();
+    });
+
+    it('sets safe sysctls in the pod only', async (t) => {
+      if (!fixture().root) return t.skip('needs root');
+      const { runtime } = fixture();
+      const pod = await TestPod.run(fixture(), {
+        sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0', 'kernel.shm_rmid_forced': '1' },
+      });
+      const id = await pod.start();
+      const paths = ['/proc/sys/net/ipv4/ip_unprivileged_port_start', '/proc/sys/kernel/shm_rmid_forced'];
+      assert.equal((await shell(runtime, id, `cat ${paths.join(' ')}`)).stdout, '0\n1\n');
+      assert.deepEqual(
+        paths.map((path) => readFileSync(path, 'utf8').trim()),
+        ['1024', '0'],
+      );
       await pod.remove();
     });
 
