@@ -1,8 +1,12 @@
 import type { Duplex } from 'node:stream';
+import { APISERVER } from '../../paths/catalogue.ts';
 import type { PathObserver } from '../../paths/observer.ts';
 import type { PeerIdentity } from '../../pki/peer-identity.ts';
 
-const PATH = 'apiserver-to-kubelet';
+/** By which path it came: whoever is not proved to be the apiserver is another client. */
+function pathOf(user: string): string {
+  return user === APISERVER ? 'apiserver-to-kubelet' : 'client-to-kubelet';
+}
 
 /** Reports what is seen of connections to the kubelet: one piece of evidence for each user on each connection. */
 export class ConnectionEvidenceReporter {
@@ -21,7 +25,7 @@ export class ConnectionEvidenceReporter {
     if (users.has(user)) return;
     this.#seen.set(socket, users.add(user));
     const closed = this.#observer.opened({
-      path: PATH,
+      path: pathOf(user),
       from: user,
       to: this.#node,
       transport: 'tls',
@@ -32,10 +36,10 @@ export class ConnectionEvidenceReporter {
     });
     if (socket.destroyed) closed();
     else socket.once('close', closed);
-    this.#observer.authorised(PATH, user, this.#node, 'SubjectAccessReview');
+    this.#observer.authorised(pathOf(user), user, this.#node, 'SubjectAccessReview');
   }
 
   failed(from: string, reason: string): void {
-    this.#observer.failed(PATH, from, this.#node, reason);
+    this.#observer.failed(pathOf(from), from, this.#node, reason);
   }
 }

@@ -257,7 +257,7 @@ test('only the kubelet-client CA makes an identity', async () => {
   ]) {
     assert.equal((await ask('/healthz', { identity })).status, 401);
   }
-  assert.match(failures[0] ?? '', /^apiserver-to-kubelet system:node:n1 x509/);
+  assert.match(failures[0] ?? '', /^client-to-kubelet system:node:n1 x509/);
 });
 
 test('a token is reviewed; wrong ones, other schemes, and anonymous users are nobody', async () => {
