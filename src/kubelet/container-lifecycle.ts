@@ -8,6 +8,7 @@ import type { PodAddresses } from './downward.ts';
 import { containerEnvironment } from './environment.ts';
 import type { ObjectSource } from './object-source.ts';
 import { containerConfig } from './pod-config.ts';
+import { recordPodEvent } from './pod-events.ts';
 import { type ActionTarget, perform } from './probes/probe-action.ts';
 import type { PreparedVolume } from './volumes/volume-manager.ts';
 
@@ -139,9 +140,7 @@ export class ContainerLifecycle {
   }
 
   #event(pod: Pod, container: Container, type: 'Normal' | 'Warning', reason: string, message: string): void {
-    const isInit = (pod.spec?.initContainers ?? []).some((c) => c.name === container.name);
-    const fieldPath = `spec.${isInit ? 'initContainers' : 'containers'}{${container.name}}`;
-    this.#d.events.record({ ...pod, apiVersion: 'v1', kind: 'Pod' }, type, reason, message, fieldPath);
+    recordPodEvent(this.#d.events, pod, type, reason, message, container);
   }
 }
 

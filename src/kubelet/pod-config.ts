@@ -14,6 +14,20 @@ export const CONTAINER_NAME_LABEL = 'io.kubernetes.container.name';
 /** Changes with whatever makes it right to restart a container when the pod's spec changes: its image. */
 export const CONTAINER_HASH_ANNOTATION = 'io.kubernetes.container.hash';
 
+/** `terminationGracePeriodSeconds` default of `core/v1 PodSpec`. */
+const DEFAULT_GRACE_SECONDS = 30;
+
+/** Init containers and sidecars first, then the main ones. */
+export function containersOf(pod: Pod): readonly Container[] {
+  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+}
+
+/** How long the pod's containers have to end: what the deletion says, or the pod itself. */
+export function gracePeriodSeconds(pod: Pod): number {
+  const { deletionGracePeriodSeconds } = pod.metadata;
+  return deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+}
+
 function podLabels(pod: Pod): Record<string, string> {
   return {
     [POD_NAME_LABEL]: pod.metadata.name ?? '',

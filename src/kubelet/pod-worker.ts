@@ -1,33 +1,32 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Container, Pod } from '../api/generated/types.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
-import { PODS } from '../client/resources.ts';
 import type { RestClient } from '../client/rest-client.ts';
 import type { Clock } from '../lib/clock.ts';
-import { backoff } from '../lib/deadline.ts';
-import { isCode } from '../lib/errors.ts';
+import { backoff, earliest } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
 import type { ContainerStatus, PodSandbox, Runtime } from '../runtime/runtime.ts';
 import { ContainerEnding } from './container-ending.ts';
-import { type ContainerLifecycle, ContainerStartError } from './container-lifecycle.ts';
+import type { ContainerLifecycle } from './container-lifecycle.ts';
 import type { PodAddresses } from './downward.ts';
-import { sandboxConfig } from './pod-config.ts';
+import { containersOf, gracePeriodSeconds, sandboxConfig } from './pod-config.ts';
+import { recordPodEvent } from './pod-events.ts';
+import { PodHistory } from './pod-history.ts';
 import { type PodPlan, planPod } from './pod-plan.ts';
 import { type PodRuns, podRuns } from './pod-runs.ts';
+import { PodStarter } from './pod-starter.ts';
 import { computePodStatus, type PodObservation, type Waiting } from './pod-status.ts';
+import { PodVerdict } from './pod-verdict.ts';
 import type { ActionTarget } from './probes/probe-action.ts';
 import { ProbeKeeper } from './probes/probe-keeper.ts';
 import { RestartBackoff } from './restart-backoff.ts';
-import { StatusWriter } from './status-writer.ts';
+import { deleteFromApi, StatusWriter } from './status-writer.ts';
+import { PodVolumes } from './volumes/pod-volumes.ts';
 import type { PreparedVolume, VolumeManager } from './volumes/volume-manager.ts';
 
-/** How often the contents of volumes are made fresh. */
-const VOLUME_REFRESH_MS = 60_000;
 /** A step that failed is tried again after this time, doubled up to the maximum. */
 const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 30_000;
-/** `terminationGracePeriodSeconds` default of `core/v1 PodSpec`. */
-const DEFAULT_GRACE_SECONDS = 30;
 
 export interface PodWorkerDependencies {
   readonly client: RestClient;
@@ -65,21 +64,17 @@ export class PodWorker {
   readonly #backoff = new RestartBackoff();
   readonly #probes: ProbeKeeper;
   readonly #ending: ContainerEnding;
-  readonly #hooks = new Map<string, Promise<void>>();
-  readonly #failures = new Map<string, Waiting>();
-  /** The run of each container of whose back-off an event has told. */
-  readonly #backedOff = new Map<string, string>();
-  readonly #messages = new Map<string, string>();
+  readonly #starter: PodStarter;
+  readonly #history: PodHistory;
+  readonly #verdict: PodVerdict;
+  readonly #volumes: PodVolumes;
   #pod: Pod;
   #removed = false;
-  #failure: PodObservation['failure'];
   #dirty = false;
   #woken: PromiseWithResolvers<void> | undefined;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #attempts = 0;
-  #volumes: ReadonlyMap<string, PreparedVolume> | undefined;
-  #volumesAt = 0;
   #stopped = false;
 
   constructor(pod: Pod, dependencies: PodWorkerDependencies) {
@@ -94,6 +89,21 @@ export class PodWorker {
       this.wake();
     };
     this.#ending = new ContainerEnding({ runtime, lifecycle, clock, log, see, target, ended });
+    this.#volumes = new PodVolumes(dependencies.volumes, clock, () => this.#addresses());
+    this.#history = new PodHistory(lifecycle, runtime);
+    this.#verdict = new PodVerdict(dependencies.unsupported, (type, { reason, message }) =>
+      this.#event(type, reason, message),
+    );
+    this.#starter = new PodStarter({
+      runtime,
+      lifecycle,
+      clock,
+      backoff: this.#backoff,
+      target,
+      refresh: dependencies.refresh,
+      hookEnded: () => this.wake(),
+      tell: (container, reason, message) => this.#event('Warning', reason, message, container),
+    });
     this.#probes = new ProbeKeeper({
       target,
       changed: () => this.wake(),
@@ -115,7 +125,8 @@ export class PodWorker {
     const ended = known === 'Failed' || known === 'Succeeded';
     const { labels, annotations } = this.#pod.metadata;
     // Files may show them; and who changes an annotation may want all volumes fresh now, as with Kubernetes' kubelet.
-    if (!isDeepStrictEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations])) this.#volumesAt = 0;
+    if (!isDeepStrictEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations]))
+      this.#volumes.stale();
     this.#pod = ended ? { ...pod, status: { ...pod.status, phase: known } } : pod;
     this.wake();
   }
@@ -191,8 +202,7 @@ export class PodWorker {
       await this.#terminate();
       return undefined;
     }
-    this.#checkAdmission();
-    const deadlineLeft = this.#checkDeadline();
+    const deadlineLeft = this.#verdict.judge(this.#pod, this.#d.clock.now());
     const phase = computePodStatus(this.#pod, this.#observation(new Map())).phase;
     if (phase === 'Failed' || phase === 'Succeeded') {
       await this.#finish();
@@ -204,8 +214,9 @@ export class PodWorker {
     for (const kill of plan.kill) void this.#ending.kill(this.#pod, kill, kill.graceSeconds ?? this.#grace());
     const retry = await this.#start(plan);
     this.#report(plan.waiting);
-    this.#tellOfBackOff(plan);
-    await this.#pruneRuns();
+    this.#starter.tellOfBackOff(this.#pod, containersOf(this.#pod), this.#see(), plan.waiting);
+    await this.#history.read(containersOf(this.#pod), this.#see());
+    await this.#history.prune(this.#see());
     const refresh = await this.#refreshVolumes();
     return earliest(plan.again, deadlineLeft, retry, refresh);
   }
@@ -220,40 +231,6 @@ export class PodWorker {
     });
   }
 
-  /** One event for each run that is waited after. */
-  #tellOfBackOff({ waiting }: PodPlan): void {
-    const { runs } = this.#see();
-    for (const container of this.#containers()) {
-      const run = runs.get(container.name)?.[0];
-      if (waiting.get(container.name)?.reason !== 'CrashLoopBackOff' || run === undefined) continue;
-      if (this.#backedOff.get(container.name) === run.id) continue;
-      this.#backedOff.set(container.name, run.id);
-      const { name, namespace, uid } = this.#pod.metadata;
-      const what = `${container.name} in pod ${name}_${namespace}(${uid})`;
-      this.#event('Warning', 'BackOff', `Back-off restarting failed container ${what}`, container);
-    }
-  }
-
-  #checkAdmission(): void {
-    const fields = this.#d.unsupported(this.#pod);
-    if (fields.length === 0 || this.#failure !== undefined) return;
-    const message = `Pod was rejected: this node cannot honour ${fields.join(', ')}`;
-    this.#failure = { reason: 'UnsupportedPodField', message };
-    this.#event('Warning', 'UnsupportedPodField', message);
-  }
-
-  #checkDeadline(): number | undefined {
-    const limit = this.#pod.spec?.activeDeadlineSeconds;
-    const started = this.#pod.status?.startTime;
-    if (limit === undefined || started === undefined || this.#failure !== undefined) return undefined;
-    const left = Date.parse(started) + limit * 1000 - this.#d.clock.now();
-    if (left > 0) return left;
-    const message = 'Pod was active on the node longer than the specified deadline';
-    this.#failure = { reason: 'DeadlineExceeded', message };
-    this.#event('Normal', 'DeadlineExceeded', message);
-    return undefined;
-  }
-
   async #createSandbox(): Promise<number | undefined> {
     const { runtime } = this.#d;
     this.#report(new Map());
@@ -261,8 +238,7 @@ export class PodWorker {
     const old = this.#d.observe().sandboxes;
     for (const sandbox of old) await runtime.stopPodSandbox(sandbox.id);
     try {
-      this.#volumes = await this.#d.volumes.prepare(this.#pod, () => this.#addresses(), this.#abort.signal);
-      this.#volumesAt = this.#d.clock.now();
+      await this.#volumes.get(this.#pod, this.#abort.signal, true);
     } catch (error) {
       return this.#failed('FailedMount', error);
     }
@@ -280,67 +256,34 @@ export class PodWorker {
 
   #failed(reason: string, error: unknown, prefix = ''): number {
     if (this.#abort.signal.aborted) throw error;
-    this.#event('Warning', reason, prefix + (error instanceof Error ? error.message : String(error)));
+    this.#event('Warning', reason, prefix + messageOf(error));
     return backoff(this.#attempts++, RETRY_BASE_MS, RETRY_MAX_MS);
   }
 
   /** Starts what the plan says; answers when to try again what failed. */
   async #start(plan: PodPlan): Promise<number | undefined> {
     let retry: number | undefined;
-    for (const { container, attempt } of plan.start) {
-      const { sandbox, runs } = this.#see();
-      if (sandbox === undefined || this.#hasEnded()) return undefined;
+    for (const step of plan.start) {
+      const seen = this.#see();
+      if (seen.sandbox === undefined || this.#hasEnded()) return undefined;
+      let volumes: ReadonlyMap<string, PreparedVolume>;
       try {
-        this.#volumes ??= await this.#d.volumes.prepare(this.#pod, () => this.#addresses(), this.#abort.signal);
+        volumes = await this.#volumes.get(this.#pod, this.#abort.signal);
       } catch (error) {
         return this.#failed('FailedMount', error);
       }
-      try {
-        const cutOff = runs.get(container.name)?.[0];
-        if (cutOff?.state === 'created') await this.#d.runtime.removeContainer(cutOff.id);
-        const id = await this.#d.lifecycle.start(
-          this.#pod,
-          container,
-          attempt,
-          sandbox,
-          this.#volumes,
-          this.#addresses(),
-          this.#abort.signal,
-        );
-        this.#failures.delete(container.name);
-        this.#attempts = 0;
-        if (attempt > 0) this.#backoff.restarted(container.name, this.#d.clock.now());
-        await this.#d.refresh();
-        this.#startHook(container, id);
-      } catch (error) {
-        if (this.#abort.signal.aborted) throw error;
-        const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
-        const message = error instanceof Error ? error.message : String(error);
-        this.#failures.set(container.name, { reason, message });
-        this.#event('Warning', 'Failed', `Error: ${message}`, container);
-        await this.#d.refresh();
-        retry = backoff(this.#attempts++, RETRY_BASE_MS * 4, RETRY_MAX_MS);
-      }
+      const where = {
+        sandbox: seen.sandbox,
+        volumes,
+        addresses: this.#addresses(),
+        graceSeconds: this.#grace(),
+      };
+      const started = await this.#starter.start(this.#pod, step, seen, where, this.#abort.signal);
+      if (started) this.#attempts = 0;
+      else retry = backoff(this.#attempts++, RETRY_BASE_MS * 4, RETRY_MAX_MS);
     }
     if (plan.start.length > 0) this.#tendProbers();
     return retry;
-  }
-
-  #startHook(container: Container, id: string): void {
-    if (container.lifecycle?.postStart === undefined) return;
-    const target = this.#target(container, id);
-    const done = this.#d.lifecycle.postStart(this.#pod, target).then(async (ok) => {
-      if (!ok) await this.#d.runtime.stopContainer(id, this.#grace());
-    });
-    this.#hooks.set(
-      id,
-      done
-        .catch(() => undefined)
-        .then(() => {
-          this.#hooks.delete(id);
-          this.wake();
-        }),
-    );
   }
 
   /** The pod has run to its end: what is left of it stops, its logs stay. */
@@ -350,7 +293,7 @@ export class PodWorker {
       if (sandbox.state === 'ready') await this.#d.runtime.stopPodSandbox(sandbox.id);
     }
     await this.#d.refresh();
-    await this.#readMessages();
+    await this.#history.read(containersOf(this.#pod), this.#see());
     this.#report(new Map());
     this.#tendProbers();
   }
@@ -372,7 +315,7 @@ export class PodWorker {
     }
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
     await this.#d.refresh();
-    await this.#readMessages();
+    await this.#history.read(containersOf(this.#pod), this.#see());
     if (!this.#removed) {
       this.#report(new Map());
       await this.#status.flush();
@@ -381,52 +324,24 @@ export class PodWorker {
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.removePodSandbox(sandbox.id);
     await this.#d.volumes.teardown(pod.metadata.uid ?? '');
     await this.#d.removePodLogs(pod);
-    if (!this.#removed) await this.#deleteFromApi();
+    if (!this.#removed) await deleteFromApi(this.#d.client, pod);
     this.#stopped = true;
     this.#probes.stop();
     this.#abort.abort();
     this.#d.finished();
   }
 
-  async #deleteFromApi(): Promise<void> {
-    const { namespace, name, uid } = this.#pod.metadata;
-    try {
-      await this.#d.client.delete(PODS, namespace ?? '', name ?? '', {
-        gracePeriodSeconds: 0,
-        ...(uid === undefined ? {} : { preconditions: { uid } }),
-      });
-    } catch (error) {
-      if (!isCode(error, 'NotFound') && !isCode(error, 'Conflict')) throw error;
-    }
-  }
-
-  /** Of each container the newest run is kept, and the one before it for `logs --previous`. */
-  async #pruneRuns(): Promise<void> {
-    await this.#readMessages();
-    for (const [name, runs] of this.#see().runs) {
-      for (const old of runs.slice(2)) {
-        await this.#d.runtime.removeContainer(old.id);
-        await this.#d.lifecycle.forget(name, old.config.attempt);
-        this.#messages.delete(old.id);
-      }
-    }
-  }
-
   async #refreshVolumes(): Promise<number | undefined> {
-    if ((this.#pod.spec?.volumes ?? []).length === 0) return undefined;
-    const due = this.#volumesAt + VOLUME_REFRESH_MS - this.#d.clock.now();
-    if (due > 0) return due;
-    this.#volumesAt = this.#d.clock.now();
-    try {
-      this.#volumes = await this.#d.volumes.prepare(this.#pod, () => this.#addresses(), this.#abort.signal);
-    } catch (error) {
-      this.#event('Warning', 'FailedMount', error instanceof Error ? error.message : String(error));
+    if (this.#volumes.due(this.#pod) === 0) {
+      await this.#volumes
+        .get(this.#pod, this.#abort.signal, true)
+        .catch((error: unknown) => this.#event('Warning', 'FailedMount', messageOf(error)));
     }
-    return VOLUME_REFRESH_MS;
+    return this.#volumes.due(this.#pod);
   }
 
   #tendProbers(): void {
-    this.#probes.tend(this.#containers(), this.#see(), (id) => this.#hooks.has(id) || this.#hasEnded());
+    this.#probes.tend(containersOf(this.#pod), this.#see(), (id) => this.#starter.isHooked(id) || this.#hasEnded());
   }
 
   #target(container: Container, containerId: string): ActionTarget {
@@ -438,13 +353,8 @@ export class PodWorker {
     return this.#removed || this.#pod.metadata.deletionTimestamp !== undefined;
   }
 
-  #containers(): readonly Container[] {
-    return [...(this.#pod.spec?.initContainers ?? []), ...(this.#pod.spec?.containers ?? [])];
-  }
-
   #grace(): number {
-    const { deletionGracePeriodSeconds } = this.#pod.metadata;
-    return deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    return gracePeriodSeconds(this.#pod);
   }
 
   #see(): PodRuns {
@@ -457,15 +367,6 @@ export class PodWorker {
     return { podIPs: sandbox?.state === 'ready' ? sandbox.ips : [], hostIPs: this.#d.hostIPs };
   }
 
-  async #readMessages(): Promise<void> {
-    for (const container of this.#containers()) {
-      for (const run of this.#see().runs.get(container.name) ?? []) {
-        if (run.state !== 'exited' || this.#messages.has(run.id)) continue;
-        this.#messages.set(run.id, await this.#d.lifecycle.terminationMessage(container, run));
-      }
-    }
-  }
-
   #observation(waiting: ReadonlyMap<string, Waiting>): PodObservation {
     const seen = this.#see();
     const { sandbox, runs } = seen;
@@ -475,11 +376,11 @@ export class PodWorker {
       hostIPs: this.#d.hostIPs,
       sandboxReady: sandbox?.state === 'ready',
       runs,
-      waiting: new Map([...this.#failures, ...waiting]),
+      waiting: new Map([...this.#starter.failures, ...waiting]),
       health: this.#probes.healths(seen),
-      terminationMessages: this.#messages,
+      terminationMessages: this.#history.messages,
       terminating: this.#hasEnded(),
-      ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+      ...(this.#verdict.failure === undefined ? {} : { failure: this.#verdict.failure }),
       now: this.#d.clock.now(),
     };
   }
@@ -492,14 +393,10 @@ export class PodWorker {
   }
 
   #event(type: 'Normal' | 'Warning', reason: string, message: string, container?: Container): void {
-    const isInit = container !== undefined && (this.#pod.spec?.initContainers ?? []).includes(container);
-    const path =
-      container === undefined ? undefined : `spec.${isInit ? 'initContainers' : 'containers'}{${container.name}}`;
-    this.#d.events.record({ ...this.#pod, apiVersion: 'v1', kind: 'Pod' }, type, reason, message, path);
+    recordPodEvent(this.#d.events, this.#pod, type, reason, message, container);
   }
 }
 
-function earliest(...times: readonly (number | undefined)[]): number | undefined {
-  const known = times.filter((t) => t !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -73,3 +73,14 @@ export class StatusWriter {
     await this.#client.patch(PODS, where, 'strategic', patch, this.#signal);
   }
 }
+
+/** Tells the apiserver that the pod has ended on its node: the object goes. It may have gone already, or be another one by now. */
+export async function deleteFromApi(client: RestClient, pod: Pod): Promise<void> {
+  const { namespace = '', name = '', uid } = pod.metadata;
+  const preconditions = uid === undefined ? {} : { preconditions: { uid } };
+  try {
+    await client.delete(PODS, namespace, name, { gracePeriodSeconds: 0, ...preconditions });
+  } catch (error) {
+    if (!isCode(error, 'NotFound') && !isCode(error, 'Conflict')) throw error;
+  }
+}

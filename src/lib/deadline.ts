@@ -21,3 +21,9 @@ export function backoff(attempt: number, baseMs: number, maxMs: number, random: 
   const ceiling = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
   return ceiling / 2 + (ceiling / 2) * random();
 }
+
+/** The smallest of the times that are given; undefined when none is. */
+export function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((t) => t !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

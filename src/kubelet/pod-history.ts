@@ -1,0 +1,45 @@
+import type { Container } from '../api/generated/types.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { ContainerLifecycle } from './container-lifecycle.ts';
+import type { PodRuns } from './pod-runs.ts';
+
+/** Of each container the newest run is kept, and the one before it for `logs --previous`. */
+const KEPT_RUNS = 2;
+
+/** What the containers of one pod left behind when they ended. */
+export class PodHistory {
+  readonly #lifecycle: ContainerLifecycle;
+  readonly #runtime: Runtime;
+  readonly #messages = new Map<string, string>();
+
+  constructor(lifecycle: ContainerLifecycle, runtime: Runtime) {
+    this.#lifecycle = lifecycle;
+    this.#runtime = runtime;
+  }
+
+  /** Termination messages by the ids of runs. */
+  get messages(): ReadonlyMap<string, string> {
+    return this.#messages;
+  }
+
+  /** Reads the messages of runs that have ended since. */
+  async read(containers: readonly Container[], { runs }: PodRuns): Promise<void> {
+    for (const container of containers) {
+      for (const run of runs.get(container.name) ?? []) {
+        if (run.state !== 'exited' || this.#messages.has(run.id)) continue;
+        this.#messages.set(run.id, await this.#lifecycle.terminationMessage(container, run));
+      }
+    }
+  }
+
+  /** Removes runs that nobody can ask for any more. */
+  async prune({ runs }: PodRuns): Promise<void> {
+    for (const [name, list] of runs) {
+      for (const old of list.slice(KEPT_RUNS)) {
+        await this.#runtime.removeContainer(old.id);
+        await this.#lifecycle.forget(name, old.config.attempt);
+        this.#messages.delete(old.id);
+      }
+    }
+  }
+}
