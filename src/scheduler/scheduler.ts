@@ -80,8 +80,10 @@ export class Scheduler {
   }
 
   #retryWaiting(): void {
-    for (const key of this.#waiting) this.#queue.add(key);
+    // The queue may start at once, and a pod that fits nowhere again waits anew.
+    const keys = [...this.#waiting];
     this.#waiting.clear();
+    for (const key of keys) this.#queue.add(key);
   }
 
   async #schedule(key: string, signal: AbortSignal): Promise<void> {
