@@ -173,7 +173,8 @@ describe("a container's view", () => {
     const { expectation } = view({ mounts: [at('/data', volume)] });
     const table = readMountTable('self');
     const place = expectation.required.get('/data');
-    assert.ok(place?.root.endsWith(volume.slice(volume.lastIndexOf('/causeway-view-'))));
+    assert.ok(place !== undefined);
+    assert.ok(place.root.endsWith(volume.slice(volume.lastIndexOf('/causeway-view-'))));
     assert.ok(table.some((entry) => entry.device === place.device));
     assert.ok(
       expectation.required.has('/usr') && expectation.required.has('/proc') && expectation.required.has('/tmp'),
