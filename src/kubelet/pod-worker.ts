@@ -5,7 +5,7 @@ import type { RestClient } from '../client/rest-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { backoff, earliest } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
-import type { ContainerStatus, PodSandbox, Runtime } from '../runtime/runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { ContainerEnding } from './container-ending.ts';
 import type { ContainerLifecycle } from './container-lifecycle.ts';
 import type { PodAddresses } from './downward.ts';
@@ -20,6 +20,7 @@ import { PodVerdict } from './pod-verdict.ts';
 import type { ActionTarget } from './probes/probe-action.ts';
 import { ProbeKeeper } from './probes/probe-keeper.ts';
 import { RestartBackoff } from './restart-backoff.ts';
+import type { RuntimeView } from './runtime-view.ts';
 import { deleteFromApi, StatusWriter } from './status-writer.ts';
 import { PodVolumes } from './volumes/pod-volumes.ts';
 import type { PreparedVolume, VolumeManager } from './volumes/volume-manager.ts';
@@ -40,10 +41,7 @@ export interface PodWorkerDependencies {
   readonly hostIPs: readonly string[];
   readonly trustedCa: () => string | Buffer;
   /** What the runtime has of this pod now, newest first. */
-  readonly observe: () => {
-    readonly sandboxes: readonly PodSandbox[];
-    readonly containers: readonly ContainerStatus[];
-  };
+  readonly observe: () => ReturnType<RuntimeView['ofPod']>;
   /** Makes `observe` see what the worker has just changed. */
   readonly refresh: () => Promise<void>;
   readonly removePodLogs: (pod: Pod) => Promise<void>;
