@@ -84,7 +84,7 @@ export interface TestCluster {
   /** A kubectl in a pseudo-terminal. */
   terminal(args: readonly string[], options?: TerminalOptions): Terminal;
   /** Asks `check` until it answers something, and fails with `what` when it never does. */
-  until<T>(what: string, check: () => Promise<T | undefined | false>, timeoutMs?: number): Promise<T>;
+  until<T>(what: string, check: () => Promise<T | undefined | false | ''>, timeoutMs?: number): Promise<T>;
   /** SIGTERM; answers the exit code. The data stays. */
   terminate(): Promise<number | null>;
   /** SIGTERM if it still runs, then removes the data. */
@@ -179,11 +179,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     background: (args, version) => new Background(spawned(args, version), `kubectl ${args.join(' ')}`),
     terminal: (args, options = {}) =>
       new Terminal(kubectlPath(options.version ?? '1.35'), args, { ...process.env, ...environment }, options),
-    until: async (what, check, timeoutMs = 20_000) => {
+    until: async <T>(what: string, check: () => Promise<T | undefined | false | ''>, timeoutMs = 20_000) => {
       const end = Date.now() + timeoutMs;
       for (;;) {
         const found = await check();
-        if (found !== undefined && found !== false) return found;
+        if (found !== undefined && found !== false && found !== '') return found as T;
         if (Date.now() > end) throw new Error(`waited ${timeoutMs / 1000} s in vain for ${what}\n${text}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
