@@ -18,7 +18,7 @@ import {
   wantedReplicas,
 } from './deployment-rollout.ts';
 import { progressDeadline, type StatusDraft } from './deployment-status.ts';
-import { isNamespaceEnding, messageOf } from './expected-errors.ts';
+import { EndingNamespaces, messageOf } from './expected-errors.ts';
 import type { PendingWrites } from './pending-writes.ts';
 
 /** One pass over one deployment: what is known of it, and the conditions that come out. Writes of the pass replace the parts. */
@@ -38,6 +38,7 @@ export class DeploymentSets {
   readonly #sets: Informer<ReplicaSet>;
   readonly #pending: PendingWrites;
   readonly #events: EventRecorder;
+  readonly #ending: EndingNamespaces;
 
   constructor(
     dependencies: ControllerDependencies,
@@ -50,6 +51,7 @@ export class DeploymentSets {
     this.#sets = sets;
     this.#pending = pending;
     this.#events = dependencies.events.as('deployment-controller');
+    this.#ending = new EndingNamespaces(dependencies.informers);
   }
 
   /** Makes sure that the set of the present template exists and has the highest revision. */
@@ -120,7 +122,7 @@ export class DeploymentSets {
       this.#noteProgress(rollout, 'True', 'NewReplicaSetCreated', `Created new replica set "${name}"`);
     } catch (error) {
       if (isCode(error, 'AlreadyExists')) await this.#takeOrAvoid(rollout, namespace, name, signal);
-      else if (isNamespaceEnding(this.#d, error, namespace)) return;
+      else if (this.#ending.refused(error, namespace)) return;
       else {
         if (signal.aborted) throw error;
         const message = `Failed to create new replica set "${name}": ${messageOf(error)}`;

@@ -9,7 +9,7 @@ import type { Controller, ControllerDependencies } from './controller.ts';
 import { isOurs, planSlices, SERVICE_NAME_LABEL } from './endpoint-slices.ts';
 import { OVER_CAPACITY_ANNOTATION, subsetsOf } from './endpoint-subsets.ts';
 import { endpointLabels, type Target, targetOf } from './endpoint-targets.ts';
-import { ignoring, isNamespaceEnding, messageOf } from './expected-errors.ts';
+import { EndingNamespaces, ignoring, messageOf } from './expected-errors.ts';
 import { PendingWrites } from './pending-writes.ts';
 
 const WORKERS = 5;
@@ -30,11 +30,13 @@ export class EndpointsController implements Controller {
   /** Services whose deletion was seen: what has their name goes as well. */
   readonly #gone = new Set<string>();
   readonly #events: EventRecorder;
+  readonly #ending: EndingNamespaces;
 
   constructor(dependencies: ControllerDependencies) {
     this.#d = dependencies;
     this.#queue = new WorkQueue('endpoints', dependencies.log);
     this.#events = dependencies.events.as('endpoint-controller');
+    this.#ending = new EndingNamespaces(dependencies.informers);
     const { informers } = dependencies;
     this.#services = informers.for<Service>(SERVICES);
     this.#pods = informers.for<Pod>(PODS);
@@ -193,7 +195,7 @@ export class EndpointsController implements Controller {
     try {
       await write();
     } catch (error) {
-      if (isNamespaceEnding(this.#d, error, namespace)) return;
+      if (this.#ending.refused(error, namespace)) return;
       if (!isCode(error, 'Conflict') && !isCode(error, 'AlreadyExists') && !isCode(error, 'NotFound')) {
         const about = { ...service, apiVersion: 'v1', kind: 'Service' };
         const message = `Failed to ${what} for service ${namespace}/${name}: ${messageOf(error)}`;

@@ -1,7 +1,7 @@
 import type { Namespace } from '../api/generated/types.ts';
+import type { Informer, InformerFactory } from '../client/informer.ts';
 import { NAMESPACES } from '../client/resources.ts';
 import { type ErrorCode, isCode } from '../lib/errors.ts';
-import type { ControllerDependencies } from './controller.ts';
 
 /** Waits for a request whose answer may be one of `codes`: somebody else was faster. */
 export async function ignoring(codes: readonly ErrorCode[], request: Promise<unknown>): Promise<void> {
@@ -12,12 +12,20 @@ export async function ignoring(codes: readonly ErrorCode[], request: Promise<unk
   }
 }
 
-/** Whether a creation was refused because the namespace is going: there is nothing to do any more. */
-export function isNamespaceEnding(d: ControllerDependencies, error: unknown, namespace: string): boolean {
-  if (!isCode(error, 'Forbidden')) return false;
-  if (error.details?.causes?.some((cause) => cause.reason === 'NamespaceTerminating') === true) return true;
-  const found = d.informers.for<Namespace>(NAMESPACES).get('', namespace);
-  return found === undefined || found.metadata.deletionTimestamp !== undefined;
+/** Tells refusals of a namespace that is going, where there is nothing to do any more, from those that an operator should see. */
+export class EndingNamespaces {
+  readonly #namespaces: Informer<Namespace>;
+
+  constructor(informers: InformerFactory) {
+    this.#namespaces = informers.for<Namespace>(NAMESPACES);
+  }
+
+  refused(error: unknown, namespace: string): boolean {
+    if (!isCode(error, 'Forbidden')) return false;
+    if (error.details?.causes?.some((cause) => cause.reason === 'NamespaceTerminating') === true) return true;
+    const found = this.#namespaces.get('', namespace);
+    return this.#namespaces.isSynced && (found === undefined || found.metadata.deletionTimestamp !== undefined);
+  }
 }
 
 export function messageOf(error: unknown): string {

@@ -4,7 +4,7 @@ import type { EventRecorder, InvolvedObject } from '../client/event-recorder.ts'
 import { PODS } from '../client/resources.ts';
 import { isCode } from '../lib/errors.ts';
 import type { ControllerDependencies } from './controller.ts';
-import { isNamespaceEnding, messageOf } from './expected-errors.ts';
+import { EndingNamespaces, messageOf } from './expected-errors.ts';
 
 /** A pod from a template, owned by `owner`. */
 export function podFromTemplate(
@@ -31,10 +31,12 @@ export function podFromTemplate(
 export class PodControl {
   readonly #d: ControllerDependencies;
   readonly #events: EventRecorder;
+  readonly #ending: EndingNamespaces;
 
   constructor(dependencies: ControllerDependencies, events: EventRecorder) {
     this.#d = dependencies;
     this.#events = events;
+    this.#ending = new EndingNamespaces(dependencies.informers);
   }
 
   /** Throws what the apiserver answers. */
@@ -44,7 +46,7 @@ export class PodControl {
       this.#events.record(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${created.metadata.name}`);
       return created;
     } catch (error) {
-      if (!signal.aborted && !isNamespaceEnding(this.#d, error, pod.metadata.namespace ?? '')) {
+      if (!signal.aborted && !this.#ending.refused(error, pod.metadata.namespace ?? '')) {
         this.#events.record(owner, 'Warning', 'FailedCreate', `Error creating: ${messageOf(error)}`);
       }
       throw error;

@@ -7,7 +7,7 @@ export interface ReplicaFailure {
   readonly message: string;
 }
 
-/** What is to be seen of a set and its pods. */
+/** What is to be seen of a set and its pods. As in Kubernetes most counts of zero are not shown. */
 export function replicaSetStatus(
   rs: ReplicaSet,
   owned: readonly Pod[],
@@ -19,11 +19,12 @@ export function replicaSetStatus(
   const labels = Object.entries(rs.spec?.template?.metadata?.labels ?? {});
   const isLabelled = (pod: Pod): boolean => labels.every(([k, v]) => pod.metadata.labels?.[k] === v);
   const conditions = conditionsOf(rs.status?.conditions ?? [], failure, now);
+  const shown = (name: string, count: number): object => (count === 0 ? {} : { [name]: count });
   return {
     replicas: active.length,
-    fullyLabeledReplicas: active.filter(isLabelled).length,
-    readyReplicas: active.filter(isPodReady).length,
-    availableReplicas: active.filter((pod) => availableIn(pod, minReadySeconds, now) === 0).length,
+    ...shown('fullyLabeledReplicas', active.filter(isLabelled).length),
+    ...shown('readyReplicas', active.filter(isPodReady).length),
+    ...shown('availableReplicas', active.filter((pod) => availableIn(pod, minReadySeconds, now) === 0).length),
     terminatingReplicas: owned.filter(isPodTerminating).length,
     observedGeneration: rs.metadata.generation ?? 0,
     ...(conditions.length === 0 ? {} : { conditions }),

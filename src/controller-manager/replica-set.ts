@@ -1,14 +1,13 @@
 import type { Pod, ReplicaSet } from '../api/generated/types.ts';
 import { semanticEqual } from '../api/json-object.ts';
 import { matchesLabelSelector } from '../api/selector/label-selector.ts';
-import type { EventRecorder } from '../client/event-recorder.ts';
 import { type Informer, keyOfObject, splitKey } from '../client/informer.ts';
 import { PODS, REPLICA_SETS } from '../client/resources.ts';
 import { WorkQueue } from '../client/workqueue.ts';
 import { isCode } from '../lib/errors.ts';
 import { claimObjects, controllerOf, controllerReference } from './claim.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
-import { ignoring, isNamespaceEnding, messageOf } from './expected-errors.ts';
+import { EndingNamespaces, ignoring, messageOf } from './expected-errors.ts';
 import { PendingWrites } from './pending-writes.ts';
 import { PodControl, podFromTemplate } from './pod-control.ts';
 import { byDeletionOrder } from './pod-deletion-order.ts';
@@ -29,13 +28,13 @@ export class ReplicaSetController implements Controller {
   readonly #pods: Informer<Pod>;
   readonly #pending = new PendingWrites();
   readonly #control: PodControl;
-  readonly #events: EventRecorder;
+  readonly #ending: EndingNamespaces;
 
   constructor(dependencies: ControllerDependencies) {
     this.#d = dependencies;
     this.#queue = new WorkQueue('replicaset', dependencies.log);
-    this.#events = dependencies.events.as('replicaset-controller');
-    this.#control = new PodControl(dependencies, this.#events);
+    this.#control = new PodControl(dependencies, dependencies.events.as('replicaset-controller'));
+    this.#ending = new EndingNamespaces(dependencies.informers);
     this.#sets = dependencies.informers.for<ReplicaSet>(REPLICA_SETS);
     this.#pods = dependencies.informers.for<Pod>(PODS);
     const offer = (rs: ReplicaSet): void => this.#queue.add(keyOfObject(rs));
@@ -118,7 +117,7 @@ export class ReplicaSetController implements Controller {
       return undefined;
     } catch (error) {
       if (signal.aborted) throw error;
-      if (isNamespaceEnding(this.#d, error, rs.metadata.namespace ?? '')) return undefined;
+      if (this.#ending.refused(error, rs.metadata.namespace ?? '')) return undefined;
       return { reason: missing > 0 ? 'FailedCreate' : 'FailedDelete', message: messageOf(error) };
     }
   }

@@ -4,7 +4,7 @@ import type { Informer } from '../client/informer.ts';
 import { CONFIG_MAPS, NAMESPACES } from '../client/resources.ts';
 import { WorkQueue } from '../client/workqueue.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
-import { ignoring, isNamespaceEnding } from './expected-errors.ts';
+import { EndingNamespaces, ignoring } from './expected-errors.ts';
 
 const WORKERS = 4;
 const NAME = 'kube-root-ca.crt';
@@ -19,12 +19,14 @@ export class RootCaPublisher implements Controller {
   readonly #d: ControllerDependencies;
   readonly #queue: WorkQueue;
   readonly #namespaces: Informer<Namespace>;
+  readonly #ending: EndingNamespaces;
   readonly #configMaps: Informer<ConfigMap>;
 
   constructor(dependencies: ControllerDependencies) {
     this.#d = dependencies;
     this.#queue = new WorkQueue('root-ca', dependencies.log);
     this.#namespaces = dependencies.informers.for<Namespace>(NAMESPACES);
+    this.#ending = new EndingNamespaces(dependencies.informers);
     this.#configMaps = dependencies.informers.for<ConfigMap>(CONFIG_MAPS, { fieldSelector: `metadata.name=${NAME}` });
     const offer = (n: Namespace): void => this.#queue.add(n.metadata.name ?? '');
     this.#namespaces.handle({ added: offer, updated: offer });
@@ -45,7 +47,7 @@ export class RootCaPublisher implements Controller {
     if (known === undefined) {
       const fresh = { metadata: { namespace, name: NAME, annotations: DESCRIPTION }, data };
       await ignoring(['AlreadyExists'], client.create(CONFIG_MAPS, fresh, signal)).catch((error: unknown) => {
-        if (!isNamespaceEnding(this.#d, error, namespace)) throw error;
+        if (!this.#ending.refused(error, namespace)) throw error;
       });
     } else if (!semanticEqual(known.data, data) || known.binaryData !== undefined) {
       const { binaryData: _, ...map } = known;
