@@ -50,13 +50,21 @@ async function readTokenFile(path: string): Promise<string> {
   }
 }
 
+/** Ctrl-C under `npm run` comes twice: from the terminal to everybody in it, and once more from npm. */
+const ONE_SIGNAL_MS = 200;
+
 /** The first SIGINT or SIGTERM asks to stop, the second to hurry, the third ends the process as it is. */
 function stopSignals(): { readonly asked: Promise<void>; readonly hurry: AbortSignal } {
   const asked = Promise.withResolvers<void>();
   const hurry = new AbortController();
   let times = 0;
+  let last = Number.NEGATIVE_INFINITY;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
+      const now = performance.now();
+      const isEcho = now - last < ONE_SIGNAL_MS;
+      last = now;
+      if (isEcho) return;
       times++;
       if (times === 1) asked.resolve();
       else if (times === 2) hurry.abort();
