@@ -124,7 +124,7 @@ describe('applyJsonPatch', () => {
     applyJsonPatch({ a: 1 }, Array(jsonPatchMaxOperations).fill(test));
     assert.throws(() => applyJsonPatch({ a: 1 }, Array(jsonPatchMaxOperations + 1).fill(test)), {
       code: 'RequestEntityTooLarge',
-      message: 'Request entity is too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
+      message: 'Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
     });
     const bomb = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '/a', path: `/a/k${i}` }));
     assert.throws(() => applyJsonPatch({ a: { x: 'y'.repeat(100) } }, bomb), { code: 'RequestEntityTooLarge' });

@@ -234,7 +234,7 @@ function badPatch(reason: string): CausewayError {
 }
 
 function tooLarge(reason: string): CausewayError {
-  return new CausewayError('RequestEntityTooLarge', `Request entity is too large: ${reason}`);
+  return new CausewayError('RequestEntityTooLarge', `Request entity too large: ${reason}`);
 }
 
 /** Kubernetes' general sentence; which operation failed and why is in the causes, which kubectl shows. */
