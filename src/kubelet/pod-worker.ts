@@ -28,6 +28,8 @@ import type { PreparedVolume, VolumeManager } from './volumes/volume-manager.ts'
 /** A step that failed is tried again after this time, doubled up to the maximum. */
 const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 30_000;
+/** How long the end of the node waits for a pod's last status to be stored. */
+const LAST_STATUS_MS = 5_000;
 
 export interface PodWorkerDependencies {
   readonly client: RestClient;
@@ -170,7 +172,8 @@ export class PodWorker {
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
     await this.#d.refresh();
     this.#report(new Map());
-    await this.#status.flush();
+    // The node ends also when the apiserver does not take it.
+    await this.#status.flush(LAST_STATUS_MS);
     await this.stop();
   }
 

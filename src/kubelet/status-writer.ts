@@ -7,6 +7,8 @@ import type { Log } from '../lib/log.ts';
 
 const RETRY_BASE_MS = 100;
 const RETRY_MAX_MS = 10_000;
+/** From this failure in a row on, an operator should know. */
+const WARN_FROM = 3;
 
 /** Sends one pod's status, the newest only, until the apiserver has taken it. */
 export class StatusWriter {
@@ -32,9 +34,12 @@ export class StatusWriter {
     });
   }
 
-  /** Resolves when what was reported last is stored, or the pod is gone. */
-  async flush(): Promise<void> {
-    await this.#running;
+  /** Resolves when what was reported last is stored, or the pod is gone; or after `withinMs`. */
+  async flush(withinMs?: number): Promise<void> {
+    if (withinMs === undefined) return this.#running;
+    const over = new AbortController();
+    await Promise.race([this.#running, sleep(withinMs, over.signal)]);
+    over.abort();
   }
 
   async #run(): Promise<void> {
@@ -56,7 +61,8 @@ export class StatusWriter {
           this.#wanted = undefined;
           return;
         }
-        this.#log.debug('a pod status was not written', { pod: this.#pod.metadata.name, error: String(error) });
+        const level = failures < WARN_FROM ? 'debug' : 'warn';
+        this.#log[level]('a pod status was not written', { pod: this.#pod.metadata.name, error: String(error) });
         await sleep(backoff(failures++, RETRY_BASE_MS, RETRY_MAX_MS), this.#signal);
       }
     }
@@ -69,9 +75,17 @@ export class StatusWriter {
     // A condition that changed must not keep the reason of what it was before.
     const whole = conditions.map((c) => ({ ...c, reason: c.reason ?? null, message: c.message ?? null }));
     // The uid keeps a pod of the same name that came later from getting this one's status (409).
-    const patch = { metadata: { uid }, status: { ...rest, conditions: whole, podIPs: status.podIPs ?? null } };
+    const patch = {
+      metadata: { uid },
+      status: { ...rest, conditions: whole, podIPs: replaced(status.podIPs), hostIPs: replaced(status.hostIPs) },
+    };
     await this.#client.patch(PODS, where, 'strategic', patch, this.#signal);
   }
+}
+
+/** A list that a strategic merge would join with what is there, as one that takes its place. */
+function replaced(list: readonly object[] | undefined): readonly object[] | null {
+  return list === undefined ? null : [{ $patch: 'replace' }, ...list];
 }
 
 /** Tells the apiserver that the pod has ended on its node: the object goes. It may have gone already, or be another one by now. */
