@@ -350,15 +350,16 @@ class ProcessRuntime implements Runtime {
     return this.#events.subscribe(signal);
   }
 
-  /** Waits for nothing that a container does. The pod network goes with the last sandbox. */
+  /** Waits for nothing that a container does. The pod network goes when no sandbox is left that runs. */
   async close(): Promise<void> {
+    const inUse = [...this.#sandboxes.values()].some((sandbox) => sandbox.ready);
     this.#dialers.close();
     for (const container of this.#containers.values()) container.close();
     for (const sandbox of this.#sandboxes.values()) sandbox.close();
     this.#events.close();
     this.#context.fifos.close();
     this.#context.pipes.close();
-    if (this.#sandboxes.size > 0) return;
+    if (inUse) return;
     await this.#context.network?.tearDown();
     this.#host.cgroups?.removeRoot();
   }
