@@ -60,6 +60,7 @@ type StopStep = (hurry: AbortSignal) => Promise<unknown>;
 export async function up(options: UpOptions): Promise<RunningCluster> {
   const { log, progress } = options;
   const nodeName = options.nodeName ?? defaultNodeName();
+  const serviceIp = firstAddress(options.serviceCidr);
   await checkPort(options.securePort, options.bindAddress);
   const directory = await openClusterDirectory(options.dataDirectory);
   const stops: StopStep[] = [() => directory.release()];
@@ -70,7 +71,7 @@ export async function up(options: UpOptions): Promise<RunningCluster> {
   };
   try {
     await rm(directory.adminKubeconfig, { force: true });
-    const running = await startAll(options, directory, nodeName, stops);
+    const running = await startAll(options, directory, { nodeName, serviceIp }, stops);
     await writeAdminKubeconfig(directory, running);
     stops.push(() => rm(directory.adminKubeconfig, { force: true }));
     progress(`admin credentials: ${directory.adminKubeconfig}`);
@@ -84,7 +85,7 @@ export async function up(options: UpOptions): Promise<RunningCluster> {
 async function startAll(
   options: UpOptions,
   directory: ClusterDirectory,
-  nodeName: string,
+  { nodeName, serviceIp }: { readonly nodeName: string; readonly serviceIp: string },
   stops: StopStep[],
 ): Promise<ControlPlane> {
   const { log, progress } = options;
@@ -106,7 +107,6 @@ async function startAll(
   const unsupported = (pod: unknown): readonly string[] =>
     knownRuntime === undefined ? ['anything: the node is starting'] : unsupportedFields(pod as Pod, knownRuntime);
 
-  const serviceIp = firstAddress(options.serviceCidr);
   const controlPlane = await startControlPlane({
     directory,
     host: options.bindAddress,
