@@ -101,6 +101,11 @@ export interface ClusterOptions {
   readonly command?: readonly [program: string, ...args: string[]];
 }
 
+/** Runs the `causeway` command of this checkout to its end. */
+export function causeway(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  return run(process.execPath, [MAIN, ...args], options);
+}
+
 /** Starts `causeway up` on a free port with a temporary data directory, and waits until it says that it is ready. */
 export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
   const dataDirectory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'causeway-test-')));
