@@ -1,11 +1,12 @@
-/** `npm run check`: format, lint, types, dead code, import rules. Prints what fails; all run, also after a failure. */
+/** `npm run check`: format, lint, types, dead code, dependencies, architecture. Prints what fails; all run, also after a failure. */
 import { spawn } from 'node:child_process';
 
 const STEPS: readonly (readonly [name: string, command: string, ...args: string[]])[] = [
   ['format and lint', 'biome', 'check', '--error-on-warnings', '.'],
   ['types', 'tsc', '-p', '.'],
   ['dead code and unused dependencies', 'knip', '--no-progress'],
-  ['import rules', 'node', '--test', '--test-reporter=dot', 'test/architecture/*.test.ts'],
+  ['lock file', 'node', 'scripts/complete-lockfile.ts', '--check'],
+  ['architecture', 'node', '--test', '--test-reporter=spec', 'test/architecture/*.test.ts'],
 ];
 
 let failed = false;

@@ -9,7 +9,7 @@ export type ImportTable = ReadonlyMap<string, ReadonlySet<string>>;
 export function importTable(): ImportTable {
   const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
   const table = new Map<string, ReadonlySet<string>>();
-  for (const [, folder = '', allowed = ''] of text.matchAll(/^\| `([a-z-]+)` \|[^|]*\| ([a-z -]+) \|$/gm)) {
+  for (const [, folder = '', allowed = ''] of text.matchAll(/^\| `([a-z-]+)` *\|[^|]*\| ([a-z -]*[a-z]) *\|$/gm)) {
     const words = allowed === 'all above' ? [...table.keys()] : allowed.split(' ').filter((word) => word !== 'nothing');
     const unknown = words.filter((word) => !table.has(word));
     if (unknown.length > 0) throw new Error(`${folder} may import ${unknown.join(', ')}: not a folder above it`);
