@@ -360,6 +360,7 @@ class ProcessRuntime implements Runtime {
     this.#context.fifos.close();
     this.#context.pipes.close();
     if (inUse) return;
+    await Promise.all([...this.#containers.keys()].map((id) => this.#host.cgroups?.open(id).remove()));
     await this.#context.network?.tearDown();
     this.#host.cgroups?.removeRoot();
   }
