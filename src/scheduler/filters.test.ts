@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node, Pod, PodSpec } from '../api/generated/types.ts';
-import { FILTERS, tolerates } from './filters.ts';
-import { buildNodeInfos } from './node-info.ts';
-import { podRequests } from './pod-requests.ts';
-import { failureMessage } from './scheduler.ts';
+import { chooseNode, failureMessage } from './choose-node.ts';
+import { ClusterState } from './cluster-state.ts';
+import { FILTERS } from './filters.ts';
+import type { Situation } from './framework.ts';
+import { podInfo } from './pod-info.ts';
+import { podRequests, ratedRequests } from './pod-requests.ts';
+import { SCORES } from './scores.ts';
+import { tolerates } from './tolerations.ts';
 
 function node(name: string, more: Partial<Node> = {}): Node {
   return {
@@ -15,23 +19,55 @@ function node(name: string, more: Partial<Node> = {}): Node {
 }
 
 function pod(name: string, spec: Partial<PodSpec> = {}, labels: Record<string, string> = {}): Pod {
-  return { metadata: { name, namespace: 'default', labels }, spec: { containers: [{ name: 'c' }], ...spec } };
+  return {
+    metadata: { name, namespace: 'default', uid: name, labels },
+    spec: { containers: [{ name: 'c', image: 'x' }], ...spec },
+  };
+}
+
+function situation(
+  nodes: readonly Node[],
+  others: readonly Pod[],
+  namespaces: Record<string, Record<string, string>> = {},
+): Situation {
+  const state = new ClusterState();
+  for (const n of nodes) state.setNode(n);
+  for (const o of others) state.setPod(o);
+  return { nodes: state.nodes(), namespaceLabels: (name) => namespaces[name] ?? {} };
 }
 
 /** For each node the reasons why the pod cannot run there. */
-function reasons(p: Pod, nodes: readonly Node[], others: readonly Pod[] = []): Record<string, readonly string[]> {
-  const all = buildNodeInfos(nodes, others);
-  const situation = { all, namespaceLabels: () => ({}) };
+function reasons(
+  p: Pod,
+  nodes: readonly Node[],
+  others: readonly Pod[] = [],
+  namespaces = {},
+): Record<string, readonly string[]> {
+  const all = situation(nodes, others, namespaces);
+  const checks = FILTERS.flatMap((f) => f.prepare(podInfo(p), all) ?? []);
   return Object.fromEntries(
-    all.map((info) => [info.name, FILTERS.map((f) => f(p, info, situation)).find((r) => r.length > 0) ?? []]),
+    all.nodes.map((info) => [info.name, checks.map((check) => check(info)).find((r) => r.length > 0) ?? []]),
   );
 }
 
+/** What each score says of each node. */
+function ratings(
+  name: string,
+  p: Pod,
+  nodes: readonly Node[],
+  others: readonly Pod[] = [],
+): readonly number[] | undefined {
+  const all = situation(nodes, others);
+  return SCORES.find((s) => s.name === name)?.rate(podInfo(p), all.nodes, all);
+}
+
 test('resources: what is asked must fit beside what the pods of the node asked', () => {
-  const wants = pod('a', { containers: [{ name: 'c', resources: { requests: { cpu: '1500m', memory: '600Mi' } } }] });
+  const wants = pod('a', {
+    containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '1500m', memory: '600Mi' } } }],
+  });
   const there = pod('b', {
     nodeName: 'n1',
-    containers: [{ name: 'c', resources: { requests: { cpu: '600m', memory: '500Mi' } } }],
+    containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '600m', memory: '500Mi' } } }],
   });
   assert.deepEqual(reasons(wants, [node('n1'), node('n2')], [there]), {
     n1: ['Insufficient cpu', 'Insufficient memory'],
@@ -44,14 +80,14 @@ test('resources: what is asked must fit beside what the pods of the node asked',
 test('requests: the largest init container counts, and sidecars count beside everything', () => {
   const p = pod('a', {
     initContainers: [
-      { name: 'i', resources: { requests: { cpu: '3' } } },
-      { name: 's', restartPolicy: 'Always', resources: { requests: { cpu: '1' } } },
-      { name: 'j', resources: { requests: { cpu: '2' } } },
+      { name: 'i', image: 'x', resources: { requests: { cpu: '3' } } },
+      { name: 's', image: 'x', restartPolicy: 'Always', resources: { requests: { cpu: '1' } } },
+      { name: 'j', image: 'x', resources: { requests: { cpu: '2' } } },
     ],
-    containers: [{ name: 'c', resources: { requests: { cpu: '1' } } }],
+    containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '1' } } }],
     overhead: { cpu: '250m' },
   });
-  assert.equal(podRequests(p).get('cpu'), 3.25);
+  assert.equal(podRequests(p).get('cpu'), 3250);
 });
 
 test('taints, cordon, selector and affinity refuse with Kubernetes words', () => {
@@ -70,7 +106,11 @@ test('taints, cordon, selector and affinity refuse with Kubernetes words', () =>
 
 test('host ports clash on one node, by address and protocol', () => {
   const port = (hostIP?: string) => [
-    { name: 'c', ports: [{ containerPort: 80, hostPort: 80, ...(hostIP === undefined ? {} : { hostIP }) }] },
+    {
+      name: 'c',
+      image: 'x',
+      ports: [{ containerPort: 80, hostPort: 80, ...(hostIP === undefined ? {} : { hostIP }) }],
+    },
   ];
   const there = pod('b', { nodeName: 'n1', containers: port('10.0.0.1') });
   assert.deepEqual(reasons(pod('a', { containers: port() }), [node('n1')], [there]), {
@@ -133,4 +173,238 @@ test('the message counts each reason', () => {
     '0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.',
   );
   assert.equal(failureMessage(0, new Map()), 'no nodes available to schedule pods');
+});
+
+test('sums are exact: ten tenths of a core are one core', () => {
+  const tenth = { containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '100m', memory: '0.1Gi' } } }] };
+  const nine = Array.from({ length: 9 }, (_, i) => pod(`p${i}`, { ...tenth, nodeName: 'n1' }));
+  const one = node('n1', { status: { allocatable: { cpu: '1', memory: '1.0000001Gi', pods: '10' } } });
+  assert.deepEqual(reasons(pod('a', tenth), [one], nine), { n1: [] });
+  assert.deepEqual(reasons(pod('a', tenth), [one], [...nine, pod('q', { ...tenth, nodeName: 'n1' })]), {
+    n1: ['Too many pods', 'Insufficient cpu', 'Insufficient memory'],
+  });
+});
+
+test('what a pod as a whole asks for counts instead of its containers, and a silent container is rated as a little', () => {
+  const whole = pod('a', {
+    resources: { requests: { cpu: '3' } },
+    containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '1', memory: '1Gi' } } }],
+  });
+  assert.deepEqual(
+    [...podRequests(whole)],
+    [
+      ['cpu', 3000],
+      ['memory', 2 ** 30],
+    ],
+  );
+  assert.deepEqual(ratedRequests(pod('b')), { cpu: 100, memory: 200 * 1024 * 1024 });
+  assert.deepEqual([...podRequests(pod('b'))], []);
+});
+
+test('a resource that the node does not have, and a node that says nothing of itself', () => {
+  const gpu = pod('a', {
+    containers: [{ name: 'c', image: 'x', resources: { requests: { 'example.com/gpu': '1' } } }],
+  });
+  assert.deepEqual(reasons(gpu, [node('n1'), node('n2', { status: {} })]), {
+    n1: ['Insufficient example.com/gpu'],
+    n2: ['Too many pods', 'Insufficient example.com/gpu'],
+  });
+});
+
+test('node affinity: terms are alternatives, requirements are not, an empty term matches nothing', () => {
+  const required = (...nodeSelectorTerms: object[]) =>
+    pod('a', {
+      affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } },
+    } as Partial<PodSpec>);
+  const nodes = [
+    node('a1', { metadata: { name: 'a1', labels: { disk: 'ssd', cores: '8' } } }),
+    node('b1', { metadata: { name: 'b1', labels: { disk: 'hdd', cores: 'many' } } }),
+  ];
+  const fits = (p: Pod): string[] =>
+    Object.entries(reasons(p, nodes))
+      .filter(([, r]) => r.length === 0)
+      .map(([n]) => n);
+  const expression = (key: string, operator: string, values: string[] = []) => ({
+    matchExpressions: [{ key, operator, values }],
+  });
+  assert.deepEqual(fits(required(expression('disk', 'In', ['ssd']))), ['a1']);
+  assert.deepEqual(fits(required(expression('disk', 'NotIn', ['ssd']))), ['b1']);
+  assert.deepEqual(fits(required(expression('gpu', 'NotIn', ['x']))), ['a1', 'b1']);
+  assert.deepEqual(fits(required(expression('disk', 'Exists'))), ['a1', 'b1']);
+  assert.deepEqual(fits(required(expression('disk', 'DoesNotExist'))), []);
+  assert.deepEqual(fits(required(expression('cores', 'Gt', ['7']))), ['a1']);
+  assert.deepEqual(fits(required(expression('cores', 'Lt', ['9']))), ['a1']);
+  assert.deepEqual(fits(required(expression('cores', 'Gt', ['8']))), []);
+  assert.deepEqual(fits(required(expression('disk', 'In', ['x']), expression('disk', 'In', ['hdd']))), ['b1']);
+  assert.deepEqual(fits(required({})), []);
+  assert.deepEqual(fits(required({ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['b1'] }] })), ['b1']);
+});
+
+test('pod affinity reaches into other namespaces only where it says so', () => {
+  const near = (term: object) =>
+    pod('a', {
+      affinity: {
+        podAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: [
+            { labelSelector: { matchLabels: { app: 'db' } }, topologyKey: 'zone', ...term },
+          ],
+        },
+      },
+    } as Partial<PodSpec>);
+  const db: Pod = { ...pod('db', { nodeName: 'a1' }, { app: 'db' }) };
+  db.metadata.namespace = 'data';
+  const nodes = [node('a1'), node('b1')];
+  const namespaces = { data: { kind: 'store' }, default: {} };
+  const fits = (p: Pod): string[] =>
+    Object.entries(reasons(p, nodes, [db], namespaces))
+      .filter(([, r]) => r.length === 0)
+      .map(([n]) => n);
+  assert.deepEqual(fits(near({})), []);
+  assert.deepEqual(fits(near({ namespaces: ['data'] })), ['a1']);
+  assert.deepEqual(fits(near({ namespaceSelector: {} })), ['a1']);
+  assert.deepEqual(fits(near({ namespaceSelector: { matchLabels: { kind: 'store' } } })), ['a1']);
+  assert.deepEqual(fits(near({ namespaceSelector: { matchLabels: { kind: 'x' } } })), []);
+  assert.deepEqual(fits(near({ namespaces: ['data'], labelSelector: undefined })), []);
+});
+
+test('spread: pods that end do not count, too few domains count as an empty one, and a node without the key is none', () => {
+  const spread = (more: object) => ({
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        topologyKey: 'zone',
+        whenUnsatisfiable: 'DoNotSchedule' as const,
+        labelSelector: { matchLabels: { app: 'w' } },
+        ...more,
+      },
+    ],
+  });
+  const there = pod('b', { nodeName: 'a1' }, { app: 'w' });
+  const ending: Pod = {
+    ...there,
+    metadata: { ...there.metadata, uid: 'e', deletionTimestamp: '2026-01-01T00:00:00Z' },
+  };
+  const nowhere = node('x', { metadata: { name: 'x', labels: {} } });
+  assert.deepEqual(reasons(pod('a', spread({}), { app: 'w' }), [node('a1'), node('b1'), nowhere], [ending]), {
+    a1: [],
+    b1: [],
+    x: ["node(s) didn't match pod topology spread constraints (missing required label)"],
+  });
+  assert.deepEqual(reasons(pod('a', spread({ minDomains: 2 }), { app: 'w' }), [node('a1')], [there]), {
+    a1: ["node(s) didn't match pod topology spread constraints"],
+  });
+  assert.deepEqual(reasons(pod('a', spread({}), { app: 'w' }), [node('a1')], [there]), { a1: [] });
+  const cordoned = node('b1', { spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } });
+  assert.deepEqual(
+    reasons(pod('a', spread({ nodeTaintsPolicy: 'Honor' }), { app: 'w' }), [node('a1'), cordoned], [there]).a1,
+    [],
+  );
+  assert.deepEqual(
+    reasons(pod('a', spread({ labelSelector: undefined }), { app: 'w' }), [node('a1'), node('b1')], [there]).a1,
+    [],
+  );
+});
+
+test('ratings: room, balance, wishes, soft taints', () => {
+  const asks = pod('a', {
+    containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '1', memory: '256Mi' } } }],
+  });
+  const busy = pod('b', {
+    nodeName: 'n1',
+    containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '1', memory: '512Mi' } } }],
+  });
+  assert.deepEqual(ratings('NodeResourcesFit', asks, [node('n1'), node('n2')], [busy]), [12.5, 62.5]);
+  assert.deepEqual(ratings('NodeResourcesBalancedAllocation', asks, [node('n1'), node('n2')], [busy]), [87, 87]);
+  assert.equal(ratings('NodeResourcesBalancedAllocation', pod('s'), [node('n1')]), undefined);
+  const soft = node('n1', { spec: { taints: [{ key: 'k', effect: 'PreferNoSchedule' }] } });
+  assert.deepEqual(ratings('TaintToleration', pod('a'), [soft, node('n2')]), [0, 100]);
+  assert.deepEqual(
+    ratings('TaintToleration', pod('a', { tolerations: [{ key: 'k', operator: 'Exists' }] }), [soft, node('n2')]),
+    [100, 100],
+  );
+  const preferred = (weight: number, value: string) => ({
+    weight,
+    preference: { matchExpressions: [{ key: 'zone', operator: 'In' as const, values: [value] }] },
+  });
+  const wish = pod('a', {
+    affinity: {
+      nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [preferred(10, 'a'), preferred(40, 'b')] },
+    },
+  });
+  assert.deepEqual(ratings('NodeAffinity', wish, [node('a1'), node('b1'), node('c1')]), [25, 100, 0]);
+});
+
+test('ratings: near friends, far from others, as they wish of me too', () => {
+  const term = (weight: number, app: string) => ({
+    weight,
+    podAffinityTerm: { labelSelector: { matchLabels: { app } }, topologyKey: 'zone' },
+  });
+  const wish = pod('a', {
+    affinity: {
+      podAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [term(50, 'friend')] },
+      podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [term(50, 'foe')] },
+    },
+  });
+  const others = [pod('f', { nodeName: 'a1' }, { app: 'friend' }), pod('g', { nodeName: 'c1' }, { app: 'foe' })];
+  assert.deepEqual(ratings('InterPodAffinity', wish, [node('a1'), node('b1'), node('c1')], others), [100, 50, 0]);
+  const shy = pod('s', {
+    nodeName: 'b1',
+    affinity: { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [term(1, 'loud')] } },
+  });
+  assert.deepEqual(
+    ratings('InterPodAffinity', pod('l', {}, { app: 'loud' }), [node('a1'), node('b1')], [shy]),
+    [100, 0],
+  );
+  assert.equal(ratings('InterPodAffinity', pod('q'), [node('a1'), node('b1')], [shy]), undefined);
+});
+
+test('ratings: pods of one owner are spread over the nodes though they do not ask for it', () => {
+  const owned = (name: string, nodeName?: string): Pod => {
+    const p = pod(name, nodeName === undefined ? {} : { nodeName });
+    p.metadata.ownerReferences = [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'w', uid: 'w', controller: true }];
+    return p;
+  };
+  const [a = 0, b = 0] = ratings('PodTopologySpread', owned('x'), [node('a1'), node('b1')], [owned('y', 'a1')]) ?? [];
+  assert.ok(b > a);
+  assert.equal(ratings('PodTopologySpread', pod('x'), [node('a1'), node('b1')]), undefined);
+});
+
+test('of nodes that suit equally well any is taken', () => {
+  const all = situation([node('a1'), node('b1'), node('c1')], []);
+  const chosen = (random: number): string => {
+    const choice = chooseNode(podInfo(pod('a')), all, () => random);
+    return 'nodeName' in choice ? choice.nodeName : '';
+  };
+  assert.equal(chosen(0), 'c1');
+  assert.equal(chosen(0.99), 'a1');
+});
+
+test('the state counts bound and assumed pods once, whatever the order in which things become known', () => {
+  const state = new ClusterState();
+  const asks = { containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '500m' } } }] };
+  const used = (): number => state.nodes()[0]?.requested.get('cpu') ?? 0;
+  state.setPod(pod('early', { ...asks, nodeName: 'n1' }));
+  assert.deepEqual(state.nodes(), []);
+  state.setNode(node('n1'));
+  assert.equal(used(), 500);
+  const info = podInfo(pod('new', asks));
+  state.assume(info, 'n1');
+  assert.equal(used(), 1000);
+  state.setPod(pod('new', asks));
+  assert.equal(used(), 1000, 'an update without a node does not undo what is assumed');
+  state.setPod(pod('new', { ...asks, nodeName: 'n1' }));
+  assert.equal(used(), 1000);
+  state.forget('new');
+  assert.equal(used(), 1000, 'what is bound is not forgotten');
+  state.setPod({ ...pod('new', { ...asks, nodeName: 'n1' }), status: { phase: 'Succeeded' } });
+  assert.equal(used(), 500);
+  state.removeNode('n1');
+  assert.deepEqual(state.nodes(), []);
+  state.setNode(node('n1'));
+  assert.equal(used(), 500);
+  state.removePod('early');
+  assert.equal(used(), 0);
+  state.assume(info, 'n1');
+  state.forget('new');
+  assert.equal(used(), 0);
 });
