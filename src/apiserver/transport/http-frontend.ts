@@ -48,6 +48,13 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
+/** RFC 9112 §3.2. Node asks for one itself, takes several, and goes on with what follows the request that it refused. */
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'host') hosts++;
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0');
+}
+
 /**
  * Turns connections that are already verified into exchanges. It owns no port: a TLS listener gives it the sockets, and a plain
  * listener can do the same.
@@ -70,6 +77,7 @@ export class HttpFrontend {
       headersTimeout: timeouts.headersMs,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.idleTimeoutMs,
+      requireHostHeader: false,
       connectionsCheckingInterval: Math.min(2_000, timeouts.headersMs),
       noDelay: true,
     });
@@ -133,15 +141,23 @@ export class HttpFrontend {
   }
 
   #serveHttp1(request: IncomingMessage, response: ServerResponse): void {
-    const connection = this.#connections.get(request.socket);
-    if (connection === undefined) request.socket.destroy();
-    else void this.#handler(new Http1Exchange(request, response, connection));
+    const { socket } = request;
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    if (!hasOneHost(request)) {
+      // What follows on this connection is not looked at.
+      this.#connections.delete(socket);
+      refuseBroken(new Error('not exactly one Host'), socket);
+      return;
+    }
+    void this.#handler(new Http1Exchange(request, response, connection));
   }
 
   #serveUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const connection = this.#connections.get(socket);
-    if (connection === undefined) {
-      socket.destroy();
+    if (connection === undefined || !hasOneHost(request)) {
+      this.#connections.delete(socket);
+      refuseBroken(new Error('not exactly one Host'), socket);
       return;
     }
     socket.on('error', () => socket.destroy());
