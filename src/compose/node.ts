@@ -138,7 +138,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     // From here on the certificate names this very Node object: one of the same name that comes later is another node.
     await serving.renew();
     observer.opened({ path: 'kubelet-to-runtime', from: user, to: 'runtime', transport: 'in-process' });
-    kubelet.watchPods();
+    await kubelet.watchPods();
     await informers.start(abort.signal);
     void kubelet.run(abort.signal);
     void registration.run(abort.signal);

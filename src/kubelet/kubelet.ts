@@ -53,8 +53,12 @@ export class Kubelet {
     });
   }
 
-  /** The informer that shows this node's pods; ask for it before the factory starts. */
-  watchPods(): void {
+  /**
+   * Looks at what the runtime has, then asks for the informer that shows this node's pods: call it before the factory starts. In the
+   * other order a pod that runs already would be started once more.
+   */
+  async watchPods(): Promise<void> {
+    await this.#view.refresh();
     this.#podInformer().handle({
       added: (pod) => this.#upsert(pod),
       updated: (pod) => this.#upsert(pod),
@@ -64,8 +68,8 @@ export class Kubelet {
 
   /** Takes over what runs already, removes what belongs to no pod, and follows the runtime until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#view.refresh();
     const following = this.#follow(signal);
+    await this.#view.refresh();
     await this.#podInformer().synced();
     await this.#removeOrphans();
     for (const worker of this.#workers.values()) worker.wake();
