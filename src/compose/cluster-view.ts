@@ -25,11 +25,19 @@ function definitionOf(scheme: Scheme, group: string, plural: string): ResourceDe
 
 /** What admission reads of the cluster, out of the watch cache. */
 export function cachedReader(caches: WatchCaches, scheme: Scheme): ObjectReader {
+  // Every write asks: the scheme is searched once for each resource.
+  const found = new Map<string, Map<string, WatchCache>>();
+  const find = (group: string, resource: string): WatchCache => {
+    let ofGroup = found.get(group);
+    if (ofGroup === undefined) found.set(group, (ofGroup = new Map()));
+    let cache = ofGroup.get(resource);
+    if (cache === undefined) ofGroup.set(resource, (cache = cacheOf(caches, scheme, group, resource)));
+    return cache;
+  };
   return {
-    get: async (group, resource, namespace, name) =>
-      (await cacheOf(caches, scheme, group, resource).get(namespace, name))?.object(),
+    get: async (group, resource, namespace, name) => (await find(group, resource).get(namespace, name))?.object(),
     list: async (group, resource, namespace) => {
-      const { items } = await cacheOf(caches, scheme, group, resource).list({ namespace });
+      const { items } = await find(group, resource).list({ namespace });
       return items.map((item) => item.object());
     },
   };
@@ -69,6 +77,13 @@ export function boundObjects(caches: WatchCaches, scheme: Scheme): BoundObjectRe
   };
 }
 
+const NODE_NAME = Buffer.from('"nodeName"');
+
+/** What the graph takes of an object. A pod that no node has yet means nothing to it, and needs no parsing. */
+function graphed(resource: NodeGraphResource, object: CachedObject): KubeObject | undefined {
+  return resource === 'pods' && !object.bytes.includes(NODE_NAME) ? undefined : object.object();
+}
+
 /** Keeps the Node authoriser's graph in step with the cache: a kubelet that has seen its pod finds the pod's secrets allowed. */
 export async function followNodeGraph(caches: WatchCaches, scheme: Scheme, graph: NodeGraph): Promise<void> {
   const sources: readonly (readonly [group: string, resource: NodeGraphResource])[] = [
@@ -87,13 +102,13 @@ export async function followNodeGraph(caches: WatchCaches, scheme: Scheme, graph
           known.clear();
           for (const object of objects) {
             known.set(object.key, object);
-            graph.set(resource, object.namespace, object.name, object.object());
+            graph.set(resource, object.namespace, object.name, graphed(resource, object));
           }
         },
         changed: (object, deleted) => {
           if (deleted) known.delete(object.key);
           else known.set(object.key, object);
-          graph.set(resource, object.namespace, object.name, deleted ? undefined : object.object());
+          graph.set(resource, object.namespace, object.name, deleted ? undefined : graphed(resource, object));
         },
       });
     }),

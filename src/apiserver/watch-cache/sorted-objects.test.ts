@@ -29,11 +29,17 @@ describe('sorted objects', () => {
     }
   });
 
-  it('follow a model through random changes', () => {
+  it('follow a model through random changes, whatever comes between two looks', () => {
     const objects = new SortedObjects();
     const model = new Map<string, StoredObject>();
-    for (let i = 1; i < 3_000; i++) {
-      const key = `/${Math.floor(Math.random() * 200)}`;
+    const check = (): void => {
+      const sorted = [...model.values()].sort((a, b) => compareKeys(a.key, b.key));
+      assert.deepEqual(objects.all, sorted);
+    };
+    for (let i = 1; i < 20_000; i++) {
+      // At first few objects that are looked at often, then many that nobody looks at for long.
+      const key = `/${Math.floor(Math.random() * (i < 3_000 ? 200 : 5_000))}`;
+      if (Math.random() < (i < 3_000 ? 0.1 : 0.0005)) check();
       if (Math.random() < 0.4) {
         assert.equal(objects.delete(key), model.get(key));
         model.delete(key);
@@ -44,8 +50,7 @@ describe('sorted objects', () => {
       }
       assert.equal(objects.get(key), model.get(key));
     }
-    const sorted = [...model.values()].sort((a, b) => compareKeys(a.key, b.key));
-    assert.deepEqual(objects.all, sorted);
+    check();
   });
 
   it('leave a shared state as it was', () => {

@@ -1,9 +1,22 @@
 import type { StoredObject } from './cached-object.ts';
 
-/** The objects of a resource in the order of their keys, and by key. */
+/** Changes that may wait for somebody who asks for the order, and the bytes that old objects may hold until then. */
+const MAX_UNSORTED = 1_024;
+const MAX_STALE_BYTES = 4 * 1024 * 1024;
+
+/** Up to here each change is moved to its place by itself; beyond, one pass over all objects is cheaper. */
+const FEW = 8;
+
+/**
+ * The objects of a resource by key, and in the order of their keys. The order is made when it is asked for: many writes come between two lists,
+ * and moving half of a long array for each of them would cost more than the rest of the write.
+ */
 export class SortedObjects {
   #sorted: StoredObject[];
   #shared = false;
+  /** Keys whose change `#sorted` does not show yet. */
+  readonly #unsorted = new Set<string>();
+  #staleBytes = 0;
   readonly #byKey = new Map<string, StoredObject>();
 
   constructor(sorted: StoredObject[] = []) {
@@ -11,13 +24,15 @@ export class SortedObjects {
     for (const object of sorted) this.#byKey.set(object.key, object);
   }
 
-  /** In order. Changes with the next `set` or `delete`. */
+  /** In order. Changes with the next look after a `set` or `delete`. */
   get all(): readonly StoredObject[] {
+    this.#sort();
     return this.#sorted;
   }
 
   /** The same, to keep: the next change is made to a copy. */
   share(): readonly StoredObject[] {
+    this.#sort();
     this.#shared = true;
     return this.#sorted;
   }
@@ -28,12 +43,9 @@ export class SortedObjects {
 
   /** Returns what the key held. */
   set(object: StoredObject): StoredObject | undefined {
-    this.#own();
     const previous = this.#byKey.get(object.key);
-    const at = lowerBound(this.#sorted, object.key);
-    if (previous === undefined) this.#sorted.splice(at, 0, object);
-    else this.#sorted[at] = object;
     this.#byKey.set(object.key, object);
+    this.#changed(object.key, previous);
     return previous;
   }
 
@@ -41,16 +53,50 @@ export class SortedObjects {
   delete(key: string): StoredObject | undefined {
     const previous = this.#byKey.get(key);
     if (previous === undefined) return undefined;
-    this.#own();
-    this.#sorted.splice(lowerBound(this.#sorted, key), 1);
     this.#byKey.delete(key);
+    this.#changed(key, previous);
     return previous;
   }
 
-  #own(): void {
-    if (!this.#shared) return;
-    this.#sorted = this.#sorted.slice();
+  #changed(key: string, previous: StoredObject | undefined): void {
+    this.#unsorted.add(key);
+    this.#staleBytes += previous?.bytes.length ?? 0;
+    if (this.#unsorted.size >= MAX_UNSORTED || this.#staleBytes > MAX_STALE_BYTES) this.#sort();
+  }
+
+  #sort(): void {
+    if (this.#unsorted.size === 0) return;
+    if (this.#unsorted.size > FEW) this.#sorted = this.#merged();
+    else {
+      if (this.#shared) this.#sorted = this.#sorted.slice();
+      for (const key of this.#unsorted) this.#place(key);
+    }
     this.#shared = false;
+    this.#unsorted.clear();
+    this.#staleBytes = 0;
+  }
+
+  #place(key: string): void {
+    const at = lowerBound(this.#sorted, key);
+    const there = this.#sorted[at]?.key === key ? 1 : 0;
+    const object = this.#byKey.get(key);
+    if (object === undefined) this.#sorted.splice(at, there);
+    else if (there === 1) this.#sorted[at] = object;
+    else this.#sorted.splice(at, 0, object);
+  }
+
+  #merged(): StoredObject[] {
+    const merged: StoredObject[] = [];
+    let next = 0;
+    for (const key of [...this.#unsorted].sort(compareKeys)) {
+      const at = lowerBound(this.#sorted, key);
+      while (next < at) merged.push(this.#sorted[next++]!);
+      if (this.#sorted[next]?.key === key) next += 1;
+      const object = this.#byKey.get(key);
+      if (object !== undefined) merged.push(object);
+    }
+    while (next < this.#sorted.length) merged.push(this.#sorted[next++]!);
+    return merged;
   }
 }
 
