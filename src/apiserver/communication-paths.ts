@@ -2,7 +2,6 @@ import type { KubeObject } from '../api/object.ts';
 import type { ResourceDefinition } from '../api/scheme.ts';
 import { notFound } from '../lib/errors.ts';
 import type { PathRegistry } from '../paths/registry.ts';
-import { negotiate } from './content/accept.ts';
 import { includeObject, respondList, respondObject } from './content/represent.ts';
 import type { HandlerContext } from './handlers/endpoint.ts';
 import { selectionOf } from './handlers/selection.ts';
@@ -12,32 +11,11 @@ import type { ApiRequest } from './request.ts';
 import { queryBoolean } from './request-info.ts';
 import { lifeOf } from './request-life.ts';
 import type { ResourceHandler } from './router.ts';
+import { asCached, represent } from './unstored.ts';
 import type { CachedObject, CacheEventType } from './watch-cache/watch-cache.ts';
 
 /** What is read of the registry of paths. */
 export type PathReader = Pick<PathRegistry, 'list' | 'get' | 'subscribe' | 'revision'>;
-
-/** An object that is in no storage, in the shape of one that is. */
-function asCached(object: KubeObject): CachedObject {
-  let bytes: Buffer | undefined;
-  return {
-    key: '',
-    namespace: '',
-    name: object.metadata.name ?? '',
-    get bytes() {
-      bytes ??= Buffer.from(JSON.stringify(object));
-      return bytes;
-    },
-    resourceVersion: Number(object.metadata.resourceVersion ?? 0),
-    object: () => object,
-    copy: () => structuredClone(object),
-  };
-}
-
-function represent(request: ApiRequest) {
-  const { exchange, query } = request;
-  return negotiate(exchange.header('accept'), query, exchange.header('user-agent'), true);
-}
 
 /** `communicationpaths`: read-only, made by the registry from what listeners and dialers saw. (`kubectl get paths`) */
 export function communicationPathHandlers(

@@ -1,5 +1,6 @@
 import type { Verb } from '../api/scheme.ts';
 import { communicationPathHandlers } from './communication-paths.ts';
+import { componentStatusHandlers } from './component-statuses.ts';
 import type { ApiserverDependencies } from './dependencies.ts';
 import type { Endpoint, HandlerContext } from './handlers/endpoint.ts';
 import type { KubeletClient } from './kubelet-client.ts';
@@ -32,7 +33,7 @@ const refusedVerbs = {
 export function specialHandlers(
   dependencies: Pick<
     ApiserverDependencies,
-    'machinery' | 'authorizer' | 'rules' | 'tokenReviewer' | 'serviceAccounts' | 'paths'
+    'machinery' | 'authorizer' | 'rules' | 'tokenReviewer' | 'serviceAccounts' | 'paths' | 'store'
   >,
   context: HandlerContext,
   kubelets: KubeletClient,
@@ -51,6 +52,7 @@ export function specialHandlers(
     ['authorization.k8s.io/selfsubjectaccessreviews', { create: selfSubjectAccessReview(reviews) }],
     ['authorization.k8s.io/selfsubjectrulesreviews', { create: selfSubjectRulesReview(reviews) }],
     ['paths.causeway.dev/communicationpaths', paths],
+    ['/componentstatuses', componentStatusHandlers(context, dependencies.paths, dependencies.store)],
     ['/serviceaccounts/token', { create: tokenHandler({ context, issuer: dependencies.serviceAccounts.tokens }) }],
     ['/pods/binding', { create: binding }],
     ['/bindings', { create: binding }],
