@@ -5,7 +5,7 @@ import type { Authenticator } from '../../authn/authenticator.ts';
 import { whyUnauthorized } from '../../authn/unauthorized.ts';
 import type { Authorizer } from '../../authz/authorizer.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { CausewayError, isCode } from '../../lib/errors.ts';
+import { CausewayError, isCode, ProtocolError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { PathObserver } from '../../paths/observer.ts';
 import type { CertificateSource } from '../../pki/issued-certificate.ts';
@@ -279,7 +279,9 @@ class Endpoint implements KubeletServer {
 
   #report(request: IncomingMessage, error: unknown): void {
     if (error instanceof CausewayError && !isCode(error, 'InternalError')) return;
-    this.#o.log.error('a request failed', { method: request.method, error: String(error) });
+    // What a client breaks is told in debug only: else it could fill the log.
+    const level = isPeersFault(error) ? 'debug' : 'error';
+    this.#o.log[level]('a request failed', { method: request.method, error: String(error) });
   }
 
   /** Without the query: an exec's command line stands there. */
@@ -290,6 +292,11 @@ class Endpoint implements KubeletServer {
 
 function pathOf(request: IncomingMessage): string {
   return (request.url ?? '').split('?', 1)[0] ?? '';
+}
+
+function isPeersFault(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  return error instanceof ProtocolError || code === 'ECONNRESET' || code === 'EPIPE';
 }
 
 function refusalReason(error: unknown): string {
