@@ -81,6 +81,17 @@ describe("a container's view", () => {
       assert.ok(!steps(whole, path).some((step) => step.includes('bind')), path);
   });
 
+  it("has what is to be seen of the host's /tmp in its own, and nothing else of it", () => {
+    const exposed = directory('seen/bin');
+    const scratch = new Map([[root, directory('own')]]);
+    const whole = view({ exposed: [exposed], scratch });
+    assert.deepEqual(steps(whole, exposed), [`--ro-bind ${exposed}`]);
+    assert.ok(whole.bwrapArguments.indexOf(exposed) > whole.bwrapArguments.indexOf(root));
+    assert.deepEqual(readdirSync(join(root, 'own'), { recursive: true }).sort(), ['seen', 'seen/bin']);
+    const mounted = view({ exposed: [exposed], scratch: new Map(), mounts: [at(root)] });
+    assert.deepEqual(steps(mounted, exposed), []);
+  });
+
   it("has masked what tells of the machine, and the kernel's settings read-only", () => {
     const whole = view();
     assert.deepEqual(steps(whole, '/proc/sys'), ['--ro-bind /proc/sys']);

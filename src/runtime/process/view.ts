@@ -97,6 +97,7 @@ class ViewBuilder {
       this.#bind(target, source, writable ? 'rw' : 'ro');
       this.#regions.set(target, { kind: 'volume', source, readOnly: !writable });
     }
+    this.#exposeInScratch();
     for (const mask of this.#input.masks) {
       for (const path of aliases(this.#input.table, mask))
         if (this.#regionOf(path)[1].kind === 'host') this.#mask(path, path);
@@ -129,6 +130,16 @@ class ViewBuilder {
       if (EMPTY_TOP.has(path.split('/')[1] ?? '')) this.#host(path, path);
     }
     this.#tmpfs('/run', 0o755, this.#input.readOnlyRoot);
+  }
+
+  /** What is to be seen and lies in the host's /tmp, of which the container has its own. */
+  #exposeInScratch(): void {
+    for (const path of this.#input.exposed) {
+      const [at, region] = this.#regionOf(path);
+      if (region.kind !== 'volume' || !this.#input.scratch.has(at)) continue;
+      makeMountPoint(region.source, posix.relative(at, path), true);
+      this.#host(path, path);
+    }
   }
 
   /** A mount point that the host does not have needs a directory that can hold it: a tmpfs with the host directory's entries in it. */
