@@ -33,7 +33,7 @@ const results: FileResult[] = [];
 const started = Date.now();
 // Unit tests side by side. Those under test/ start whole clusters and measure time: one after the other.
 const isUnit = (file: string) => !file.startsWith('test/') || file.startsWith('test/architecture/');
-await runAll(files.filter(isUnit), Math.max(2, availableParallelism()), 3 * MINUTE * factor);
+await runAll(files.filter(isUnit), Math.max(2, availableParallelism()), 6 * MINUTE * factor);
 await runAll(
   files.filter((file) => !isUnit(file)),
   1,

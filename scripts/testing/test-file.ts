@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,6 +37,7 @@ export async function runTestFile(
   const events = join(folder, 'events');
   mkdirSync(home, { recursive: true });
   mkdirSync(temporary);
+  chmodSync(temporary, 0o1777); // as /tmp is: some tests run as another user
   const { reason, output: printed } = await spawnFile(file, { home, temporary, events, timeoutMs, stop });
   const lines = readLines(events);
   const failures = lines.flatMap((line) => (line.type === 'fail' ? [{ name: line.name, why: line.why }] : []));
