@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -15,10 +18,13 @@ it('passes its tests as an unprivileged user too', { timeout: 300_000 }, (t) => 
   const readable = spawnSync('setpriv', [...as, process.execPath, '--check', files[0] ?? ''], { cwd: '/' });
   if (readable.status !== 0) return t.skip('this checkout is not readable by other users');
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const temporary = mkdtempSync(join(tmpdir(), 'causeway-user-'));
+  chownSync(temporary, Number(USER), Number(USER));
+  t.after(() => rmSync(temporary, { recursive: true, force: true }));
   const result = spawnSync('setpriv', [...as, process.execPath, '--test', '--test-reporter=tap', ...files], {
     cwd: '/',
     encoding: 'utf8',
-    env: { ...env, HOME: '/nonexistent' },
+    env: { ...env, HOME: '/nonexistent', TMPDIR: temporary },
     maxBuffer: 64 * 1024 * 1024,
   });
   assert.equal(
