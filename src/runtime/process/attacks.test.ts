@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { isCode } from '../../lib/errors.ts';
 import { shell, TestPod } from '../testing/pods.ts';
 import { openProcessRuntime, type ProcessFixture } from './testing/process-fixture.ts';
 
-const SECRET = "the cluster CA's key";
+const SECRET = randomUUID();
 /** As root, what the default user cannot do the container's own root must not do either. */
 const USERS = process.getuid?.() === 0 ? [65534, 0] : [process.getuid?.() ?? 0];
 
@@ -44,7 +45,7 @@ describe('a container that attacks', () => {
         `for fd in /proc/[0-9]*/fd/*; do cat $fd/../../..${key} $fd/..${key}; done </dev/null`,
         `cd / && cat ../../../../../..${key}`,
         `cd /tmp && cat ../../../../pki/ca.key ../../../pki/ca.key`,
-        `grep -r -s -I "cluster CA" /etc /var/lib /opt /srv /tmp /run /dev/shm /home /root /mnt`,
+        `grep -r -s -I ${SECRET.slice(0, 20)} /etc /var/lib /opt /srv /tmp /run /dev/shm /home /root /mnt`,
         `umount ${fixture.directory}; umount -l ${fixture.directory}; cat ${key}`,
         `mkdir -p /tmp/m && mount --bind / /tmp/m; cat /tmp/m${key}`,
         `mount -t proc proc /tmp/m; mount -t tmpfs tmpfs /tmp/m; ls /tmp/m`,

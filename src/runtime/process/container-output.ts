@@ -24,14 +24,23 @@ class Tap extends Readable {
   }
 }
 
-/** One of a container's output pipes: into the log first, then to whoever is attached. */
+/**
+ * One of a container's output pipes: into the log first, then to whoever is attached. Read through a buffer of its own, the shortest way
+ * that Node has from the pipe to the file: what was read and not written is lost if Causeway is killed in between.
+ */
 class OutputPipe {
   readonly #source: Socket;
   readonly #taps = new Set<Tap>();
   readonly ended: Promise<void>;
 
   constructor(path: string, stream: OutputStream, log: ContainerLog) {
-    this.#source = readPipe(path);
+    this.#source = readPipe(path, (chunk) => {
+      log.write(stream, chunk);
+      if (this.#taps.size === 0) return;
+      const copy = Buffer.from(chunk);
+      for (const tap of this.#taps) tap.push(copy);
+      this.#balance();
+    });
     this.ended = new Promise((resolve) => {
       this.#source.once('close', () => {
         log.end(stream);
@@ -41,11 +50,6 @@ class OutputPipe {
       });
     });
     this.#source.on('error', () => undefined);
-    this.#source.on('data', (chunk: Buffer) => {
-      log.write(stream, chunk);
-      for (const tap of this.#taps) tap.push(chunk);
-      this.#balance();
-    });
   }
 
   tap(): Readable {

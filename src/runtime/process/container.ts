@@ -15,7 +15,7 @@ import { KILL_DEADLINE_MS } from './limits.ts';
 import type { MountExpectation } from './mount-table.ts';
 import { readPipe } from './pipe-pool.ts';
 import type { ProcessIdentity } from './process-identity.ts';
-import { isAlive, killTree, signalProcess, usageOfTree } from './process-identity.ts';
+import { isAlive, killTree, signalProcess, untilGone, usageOfTree } from './process-identity.ts';
 import { type ContainerRecord, containerDirectory, removeTree, writeRecord } from './records.ts';
 import type { RuntimeContext } from './runtime-context.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -47,6 +47,7 @@ export class Container {
   execs = 0;
   attached = 0;
   starting = false;
+  #cleaning: Promise<void> | undefined;
   readonly input: ContainerInput;
 
   constructor(context: RuntimeContext, sandbox: Sandbox, record: ContainerRecord) {
@@ -268,6 +269,8 @@ export class Container {
     this.#status?.destroy();
     this.input.close();
     this.#exited.resolve({ exitCode: end.exitCode });
+    // All that it was kept for is in the record now.
+    this.#cleaning = this.#cgroup?.remove().catch(() => undefined);
   }
 
   /** Takes up a container of an earlier run: its output goes on into the log, and an end in the meantime is known. */
@@ -338,16 +341,18 @@ export class Container {
 
   async remove(): Promise<void> {
     await this.stop(0);
-    this.close();
+    await this.close();
+    if (this.#record.shim !== undefined) await untilGone(this.#record.shim, KILL_DEADLINE_MS);
     await this.#cgroup?.remove();
     await removeTree(this.directory);
   }
 
   /** Stops watching; the container goes on. */
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
     this.input.close();
     this.#status?.destroy();
     this.#output?.close();
+    await this.#cleaning;
   }
 }

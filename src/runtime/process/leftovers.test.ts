@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { TestPod } from '../testing/pods.ts';
 import { createProcessRuntime } from './process-runtime.ts';
-import { leftoversOf, machineState } from './testing/leftovers.ts';
+import { bridgeOf, leftoversOf, machineState, settledLeftoversOf } from './testing/leftovers.ts';
 import { openProcessRuntime } from './testing/process-fixture.ts';
 
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
@@ -16,7 +16,6 @@ function tables(): string[] {
 
 describe('a process runtime', () => {
   it('leaves nothing on the machine when its pods are removed and it is closed', async () => {
-    const others = new Set([...machineState(), ...tables()]);
     const fixture = await openProcessRuntime();
     const pods = await Promise.all([
       TestPod.run(fixture),
@@ -30,23 +29,38 @@ describe('a process runtime', () => {
       await pod.start({ name: 'daemon', command: ['sh', '-c', 'setsid sh -c "sleep 1000 & sleep 1000" & sleep 1000'] });
       if (index === 0) await assert.rejects(fixture.runtime.portForward(pod.id, 9, new AbortController().signal));
     }
-    const own = machineState().filter((name) => !others.has(name));
-    if (fixture.root) assert.ok(own.length > 0, 'it made something');
     const { stateDirectory } = fixture.options;
+    const ids = pods.map(({ id }) => id);
+    if (fixture.root) assert.ok(machineState(stateDirectory, ids).length >= 3, 'a bridge and two interfaces at least');
     assert.ok(leftoversOf(stateDirectory).length > 0);
     await fixture.close();
-    assert.deepEqual(leftoversOf(stateDirectory), []);
+    assert.deepEqual(await settledLeftoversOf(stateDirectory), []);
+    assert.deepEqual(machineState(stateDirectory, ids), []);
     assert.deepEqual(
-      machineState().filter((name) => own.includes(name)),
+      tables().filter((table) => table.includes(bridgeOf(stateDirectory))),
       [],
     );
-    if (fixture.root) {
-      const bridge = own.find((name) => /^cw[0-9a-f]{10}$/.test(name));
-      assert.deepEqual(
-        tables().filter((table) => bridge !== undefined && table.includes(bridge)),
-        [],
-      );
-    }
+  });
+
+  it('leaves only records when its pods are stopped and it is closed, and goes on from them', async () => {
+    const fixture = await openProcessRuntime();
+    const pod = await TestPod.run(fixture);
+    const id = await pod.start();
+    await fixture.runtime.stopPodSandbox(pod.id);
+    await fixture.runtime.close();
+    assert.deepEqual(await settledLeftoversOf(fixture.options.stateDirectory), []);
+    assert.deepEqual(machineState(fixture.options.stateDirectory, [pod.id]), []);
+    const again = await createProcessRuntime(fixture.options);
+    assert.equal((await again.containerStatus(id)).exitCode, 137);
+    assert.equal((await again.listPodSandboxes())[0]?.state, 'not-ready');
+    const next = new TestPod(
+      { ...fixture, runtime: again },
+      pod.config,
+      await again.runPodSandbox(pod.config, new AbortController().signal),
+    );
+    assert.equal((await next.script('exit 3')).status.exitCode, 3);
+    for (const sandbox of await again.listPodSandboxes()) await again.removePodSandbox(sandbox.id);
+    await again.close();
   });
 
   it('keeps the pod network while pods are there, for the next start', async (t) => {
@@ -56,12 +70,11 @@ describe('a process runtime', () => {
       return t.skip("the network is the host's");
     }
     const pod = await TestPod.run(fixture);
-    const before = machineState();
+    const { stateDirectory } = fixture.options;
+    const before = machineState(stateDirectory, [pod.id]);
+    assert.ok(before.length >= 2);
     await fixture.runtime.close();
-    assert.deepEqual(
-      machineState().filter((name) => before.includes(name)),
-      before,
-    );
+    assert.deepEqual(machineState(stateDirectory, [pod.id]), before);
     const again = await createProcessRuntime(fixture.options);
     const [sandbox] = await again.listPodSandboxes();
     assert.equal(sandbox?.id, pod.id);
@@ -71,7 +84,7 @@ describe('a process runtime', () => {
     assert.equal(new Set(addresses).size, 2, 'an address is not given twice');
     for (const id of [pod.id, other]) await again.removePodSandbox(id);
     await again.close();
-    assert.deepEqual(leftoversOf(fixture.options.stateDirectory), []);
+    assert.deepEqual(await settledLeftoversOf(stateDirectory), []);
   });
 
   it('says why it has no network when the range is in use, and refuses pods that need one', async (t) => {

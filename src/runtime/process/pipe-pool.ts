@@ -7,6 +7,8 @@ import { TOOL_ENVIRONMENT } from './run-tool.ts';
 
 const BATCH = 9;
 const LOW = 4;
+/** What a pipe holds: pipe(7). */
+const CHUNK_BYTES = 64 * 1024;
 
 /**
  * A pipe, held open at both ends until it is closed. Node makes socket pairs for its children, on which `/dev/stdin` and `/dev/stdout`
@@ -49,9 +51,20 @@ export class Pipe {
   }
 }
 
-/** The reading end as a stream, of a FIFO or of a pipe that some process has open (`/proc/<pid>/fd/<n>`). Without a writer it ends at once. */
-export function readPipe(path: string): Socket {
-  return new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false });
+/** The reading end as a stream, of a FIFO or of a pipe that some process has open (`/proc/<pid>/fd/<n>`). Without a writer it ends at once.
+ * `take` gets each chunk, which is valid during the call only, in place of the stream. */
+export function readPipe(path: string, take?: (chunk: Buffer) => void): Socket {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (take === undefined) return new Socket({ fd, readable: true, writable: false });
+  const buffer = Buffer.alloc(CHUNK_BYTES);
+  const onread = {
+    buffer,
+    callback: (length: number): boolean => {
+      take(buffer.subarray(0, length));
+      return true;
+    },
+  };
+  return new Socket({ fd, readable: true, writable: false, onread });
 }
 
 /** The writing end as a stream. Throws ENXIO for a FIFO that nobody reads. */

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * A process that cannot be mistaken for a later one with the same pid: its pid, its start time in clock ticks since boot (proc(5),
@@ -65,6 +66,16 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals 
   } catch {
     return false;
   }
+}
+
+/** Waits until a process is gone, but not longer than `withinMs`: a killed one takes its time to go. */
+export async function untilGone(identity: ProcessIdentity, withinMs: number): Promise<boolean> {
+  const until = performance.now() + withinMs;
+  while (isAlive(identity)) {
+    if (performance.now() > until) return false;
+    await delay(3);
+  }
+  return true;
 }
 
 function allPids(): number[] {

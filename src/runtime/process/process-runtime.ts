@@ -354,7 +354,7 @@ class ProcessRuntime implements Runtime {
   async close(): Promise<void> {
     const inUse = [...this.#sandboxes.values()].some((sandbox) => sandbox.ready);
     this.#dialers.close();
-    for (const container of this.#containers.values()) container.close();
+    await Promise.all([...this.#containers.values()].map((container) => container.close()));
     for (const sandbox of this.#sandboxes.values()) sandbox.close();
     this.#events.close();
     this.#context.fifos.close();

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { identify, killTree, opensAny, processesMarked } from './process-identity.ts';
+import { KILL_DEADLINE_MS } from './limits.ts';
+import { identify, killTree, opensAny, type ProcessIdentity, processesMarked, untilGone } from './process-identity.ts';
 import { containerDirectory, listDirectories, removeTree, sandboxDirectory } from './records.ts';
 import type { RuntimeContext } from './runtime-context.ts';
 
@@ -21,7 +22,7 @@ export async function sweepLeftovers(
     sandboxes: listDirectories(join(stateDirectory, 'sandboxes')).filter((id) => !known.sandboxes.has(id)),
     containers: listDirectories(join(stateDirectory, 'containers')).filter((id) => !known.containers.has(id)),
   };
-  killStrays(context, { sandboxes: lost.sandboxes, containers: [...lost.containers, ...known.notStarted] });
+  await killStrays(context, { sandboxes: lost.sandboxes, containers: [...lost.containers, ...known.notStarted] });
   for (const id of host.cgroups?.list() ?? []) {
     if (known.containers.has(id)) continue;
     const group = host.cgroups?.open(id);
@@ -38,19 +39,23 @@ export async function sweepLeftovers(
 }
 
 /** A marked process names its directory in its arguments or has a file of it open. */
-function killStrays(
+async function killStrays(
   context: RuntimeContext,
   lost: { sandboxes: readonly string[]; containers: readonly string[] },
-): void {
+): Promise<void> {
   if (lost.sandboxes.length + lost.containers.length === 0) return;
   const directories = [
     ...lost.sandboxes.map((id) => sandboxDirectory(context.stateDirectory, id)),
     ...lost.containers.map((id) => containerDirectory(context.stateDirectory, id)),
   ];
+  const strays: ProcessIdentity[] = [];
   for (const { pid, value } of processesMarked('CAUSEWAY_STATE')) {
     if (value !== context.stateDirectory) continue;
     if (!opensAny(pid, directories)) continue;
     const stray = identify(pid);
-    if (stray !== undefined) killTree(stray);
+    if (stray === undefined) continue;
+    killTree(stray);
+    strays.push(stray);
   }
+  await Promise.all(strays.map((stray) => untilGone(stray, KILL_DEADLINE_MS)));
 }
