@@ -83,8 +83,9 @@ export class RequestSteps implements ChainSteps {
     const decision = await this.#dependencies.authorizer.authorize(attributes);
     request.annotations.set('authorization.k8s.io/decision', decision.verdict === 'allow' ? 'allow' : 'forbid');
     if (decision.reason !== '') request.annotations.set('authorization.k8s.io/reason', decision.reason);
-    if (decision.verdict !== 'allow') throw forbidden(attributes, decision.reason);
+    // A refusal is a decision too: the path was guarded.
     this.#dependencies.evidence.authorised(request, decision);
+    if (decision.verdict !== 'allow') throw forbidden(attributes, decision.reason);
   }
 
   async handle(request: ApiRequest): Promise<void> {
