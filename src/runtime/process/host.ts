@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Log } from '../../lib/log.ts';
 import { type Cgroups, findCgroups } from './cgroups.ts';
+import { runTool } from './run-tool.ts';
 import { runtimeDefaultFilter } from './seccomp.ts';
 import { findTools, type Tools } from './tools.ts';
 
@@ -28,36 +28,35 @@ function hasMqueue(): boolean {
 }
 
 /** Makes a sandbox in earnest, as small as it gets. */
-function probe(tools: Tools, root: boolean): string | undefined {
+async function probe(tools: Tools, root: boolean): Promise<string | undefined> {
   const inside = [tools.path('bwrap'), '--ro-bind', '/', '/', '--proc', '/proc', '--unshare-pid', '--as-pid-1'];
   const namespaces = root
     ? ['--mount', '--ipc', '--net', '--propagation', 'slave']
     : ['--user', '--map-root-user', '--mount', '--ipc', '--propagation', 'slave'];
   const user = root ? [] : ['--unshare-user', '--uid', '1', '--gid', '1'];
-  const result = spawnSync(
-    tools.path('unshare'),
-    [...namespaces, ...inside, ...user, '--', tools.path('sh'), '-c', ':'],
-    {
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-      encoding: 'utf8',
-      timeout: 10_000,
-    },
-  );
-  if (result.status === 0) return undefined;
-  const why = result.error?.message ?? result.stderr.trim().split('\n').at(-1) ?? '';
-  return root
-    ? `namespaces cannot be made: ${why}`
-    : `unprivileged user namespaces do not work here: ${why} (sysctls kernel.unprivileged_userns_clone, user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns decide; or run as root)`;
+  try {
+    await runTool(tools.path('unshare'), [...namespaces, ...inside, ...user, '--', tools.path('sh'), '-c', ':']);
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return root
+      ? `namespaces cannot be made: ${why}`
+      : `unprivileged user namespaces do not work here: ${why} (sysctls kernel.unprivileged_userns_clone, user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns decide; or run as root)`;
+  }
 }
 
-export function inspectHost(options: { toolPath: string | undefined; cgroupName: string; log: Log }): Host {
+export async function inspectHost(options: {
+  toolPath: string | undefined;
+  cgroupName: string;
+  log: Log;
+}): Promise<Host> {
   const uid = process.getuid?.() ?? 0;
   const gid = process.getgid?.() ?? 0;
   const root = uid === 0;
   const tools = findTools(root, options.toolPath);
   let obstacle: string | undefined;
   if (tools.missing.length > 0) obstacle = `not installed: ${tools.missing.join(', ')}`;
-  else obstacle = probe(tools, root);
+  else obstacle = await probe(tools, root);
   const cgroups = root && obstacle === undefined ? findCgroups(options.cgroupName) : undefined;
   if (root && cgroups === undefined)
     options.log.warn('no writable cgroup hierarchy: containers with limits are refused');

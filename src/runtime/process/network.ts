@@ -96,6 +96,7 @@ export class PodNetwork {
           'Conflict',
           `the pod network ${this.#cidr} is in use on this machine already (interface ${other})`,
         );
+      const others = this.#otherTables();
       if (!existsSync(`/sys/class/net/${this.#bridge}`)) await this.#ip([`link add name ${this.#bridge} type bridge`]);
       const ipv6 = `/proc/sys/net/ipv6/conf/${this.#bridge}`;
       writeSetting(`${ipv6}/accept_ra`, '0');
@@ -104,7 +105,7 @@ export class PodNetwork {
         `addr replace ${this.#gateway}/${this.#network.prefix} dev ${this.#bridge}`,
         `link set dev ${this.#bridge} up`,
       ]);
-      await this.#setUpEgress();
+      await this.#setUpEgress(await others);
       this.#problem = undefined;
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
@@ -116,9 +117,8 @@ export class PodNetwork {
    * Pods reach the world by masquerading. Where the host did not forward packets before, it forwards nothing but the pods' now: a
    * machine that starts to run pods must not become a router.
    */
-  async #setUpEgress(): Promise<void> {
+  async #setUpEgress(others: readonly string[]): Promise<void> {
     if (!this.#tools.has('nft')) return;
-    const others = await this.#otherTables();
     if (readFileSync(FORWARDING, 'utf8').trim() === '0' || others.some((rules) => rules.includes('drop')))
       writeFileSync(this.#memory, 'off\n', { mode: 0o600 });
     const wasOff = existsSync(this.#memory);
@@ -194,6 +194,7 @@ table ip ${this.#table} {
 
   /** The rules of other Causeway nodes on this machine. */
   async #otherTables(): Promise<string[]> {
+    if (!this.#tools.has('nft')) return [];
     const rules = await runTool(this.#tools.path('nft'), ['list', 'ruleset']).catch(() => '');
     return rules
       .split(/^table /m)

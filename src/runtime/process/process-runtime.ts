@@ -76,7 +76,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   const stateDirectory = realpathSync(options.stateDirectory);
   const mark = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 10);
   const log = options.log.child('runtime');
-  const host = inspectHost({ toolPath: options.toolPath, cgroupName: `causeway-${mark}`, log });
+  const host = await inspectHost({ toolPath: options.toolPath, cgroupName: `causeway-${mark}`, log });
   if (host.obstacle !== undefined) log.error('pods cannot be started on this machine', { reason: host.obstacle });
   const network =
     host.root && host.obstacle === undefined
