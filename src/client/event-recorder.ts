@@ -19,22 +19,27 @@ interface Shared {
 
 /** Tells of objects by `v1 Event` objects, in the background: a lost event is logged, never thrown. */
 export class EventRecorder {
+  readonly #client: RestClient;
   readonly #component: string;
   readonly #host: string;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #shared: Shared;
 
   /** `host` is the node's name, or empty for what is bound to none. */
   constructor(client: RestClient, component: string, host: string, clock: Clock, log: Log, shared?: Shared) {
+    this.#client = client;
     this.#component = component;
     this.#host = host;
     this.#clock = clock;
+    this.#log = log;
     this.#shared = shared ?? { correlator: new EventCorrelator(), sink: new EventSink(client, clock, log) };
-    this.as = (name) => new EventRecorder(client, name, host, clock, log, this.#shared);
   }
 
   /** The same recorder under another name: `deployment-controller`. */
-  readonly as: (component: string) => EventRecorder;
+  as(component: string): EventRecorder {
+    return new EventRecorder(this.#client, component, this.#host, this.#clock, this.#log, this.#shared);
+  }
 
   /** `fieldPath` such as `spec.containers{web}`. */
   record(about: InvolvedObject, type: 'Normal' | 'Warning', reason: string, message: string, fieldPath?: string): void {

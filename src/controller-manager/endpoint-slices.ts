@@ -47,7 +47,21 @@ export function planSlices(
     const inFamily = targets.filter((t) => addressesOf(t, family).length > 0);
     planFamily(plan, service, family, inFamily, ofFamily, zoneOf);
   }
-  return plan;
+  return recycled(plan);
+}
+
+/** A slice that would go takes the content of one that would come: watchers see no moment without endpoints. */
+function recycled({ create, update, remove }: SlicePlan): SlicePlan {
+  const left = [...remove];
+  const updates = [...update];
+  const creations = create.filter((slice) => {
+    const i = left.findIndex((old) => old.addressType === slice.addressType);
+    const [old] = i < 0 ? [] : left.splice(i, 1);
+    if (old === undefined) return true;
+    updates.push({ ...slice, metadata: { ...old.metadata, labels: slice.metadata.labels ?? {} } });
+    return false;
+  });
+  return { create: creations, update: updates, remove: left };
 }
 
 function planFamily(

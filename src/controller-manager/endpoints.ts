@@ -5,6 +5,7 @@ import { type Informer, keyOfObject, splitKey } from '../client/informer.ts';
 import { ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES } from '../client/resources.ts';
 import { WorkQueue } from '../client/workqueue.ts';
 import { isCode } from '../lib/errors.ts';
+import { allOrFirstError } from './all-or-first-error.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { isOurs, planSlices, SERVICE_NAME_LABEL } from './endpoint-slices.ts';
 import { OVER_CAPACITY_ANNOTATION, subsetsOf } from './endpoint-subsets.ts';
@@ -122,7 +123,7 @@ export class EndpointsController implements Controller {
       .filter((pod) => selects(service, pod))
       .flatMap((pod) => targetOf(pod, service) ?? [])
       .sort((a, b) => ((a.ips[0] ?? '') < (b.ips[0] ?? '') ? -1 : 1));
-    await Promise.all([
+    await allOrFirstError([
       this.#writeEndpoints(key, service, targets, signal),
       this.#writeSlices(key, service, targets, signal),
     ]);

@@ -4,6 +4,7 @@ import type { EventRecorder } from '../client/event-recorder.ts';
 import type { TypedResource } from '../client/rest-client.ts';
 import { WorkQueue } from '../client/workqueue.ts';
 import { isCode } from '../lib/errors.ts';
+import { allOrFirstError } from './all-or-first-error.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { MetadataWatches } from './metadata-watches.ts';
 import { OwnerLookup, type OwnerState } from './owner-lookup.ts';
@@ -126,7 +127,7 @@ export class GarbageCollector implements Controller {
   }
 
   async #orphan(node: GraphNode, signal: AbortSignal): Promise<void> {
-    await Promise.all(
+    await allOrFirstError(
       this.#graph.dependentsOf(node).map((dependent) =>
         this.#dropOwners(
           dependent,

@@ -86,7 +86,7 @@ test('an empty namespace goes quickly', async () => {
   const start = Date.now();
   await cluster.admin.delete(NAMESPACES, '', 'empty');
   await gone('empty');
-  assert.ok(Date.now() - start < 1500, `${Date.now() - start} ms`);
+  assert.ok(Date.now() - start < 5000, `${Date.now() - start} ms`);
 });
 
 test('everything in a namespace goes with it', async () => {

@@ -5,6 +5,7 @@ import { type Informer, keyOfObject, splitKey } from '../client/informer.ts';
 import { PODS, REPLICA_SETS } from '../client/resources.ts';
 import { WorkQueue } from '../client/workqueue.ts';
 import { isCode } from '../lib/errors.ts';
+import { allOrFirstError } from './all-or-first-error.ts';
 import { claimObjects, controllerOf, controllerReference } from './claim.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { EndingNamespaces, ignoring, messageOf } from './expected-errors.ts';
@@ -192,11 +193,4 @@ export class ReplicaSetController implements Controller {
       this.#queue.addAfter(key, RECHECK_MS);
     });
   }
-}
-
-/** Waits for all, then throws the first failure: nothing goes on in the background. */
-async function allOrFirstError(work: readonly Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(work);
-  const failed = results.find((r) => r.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

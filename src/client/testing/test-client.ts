@@ -30,14 +30,15 @@ export function restClient(server: TestApiserver, user = 'admin', groups = ['sys
 export async function until<T>(
   what: string,
   check: () => T | Promise<T>,
-  ms = 10_000,
+  ms = 20_000,
 ): Promise<Exclude<T, undefined | null | false>> {
   const end = Date.now() + ms;
   let last: unknown;
   while (Date.now() < end) {
     try {
       const found = await check();
-      if (found !== undefined && found !== false && found !== null) return found as Exclude<T, undefined | null | false>;
+      if (found !== undefined && found !== false && found !== null)
+        return found as Exclude<T, undefined | null | false>;
     } catch (error) {
       last = error;
     }

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ClusterState } from './cluster-state.ts';
+import { podInfo } from './pod-info.ts';
+import { node, pod } from './testing/situations.ts';
+
+test('the state counts bound and assumed pods once, whatever the order in which things become known', () => {
+  const state = new ClusterState();
+  const asks = { containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '500m' } } }] };
+  const used = (): number => state.nodes()[0]?.requested.get('cpu') ?? 0;
+  state.setPod(pod('early', { ...asks, nodeName: 'n1' }));
+  assert.deepEqual(state.nodes(), []);
+  state.setNode(node('n1'));
+  assert.equal(used(), 500);
+  const info = podInfo(pod('new', asks));
+  state.assume(info, 'n1');
+  assert.equal(used(), 1000);
+  state.setPod(pod('new', asks));
+  assert.equal(used(), 1000, 'an update without a node does not undo what is assumed');
+  state.setPod(pod('new', { ...asks, nodeName: 'n1' }));
+  assert.equal(used(), 1000);
+  state.forget('new');
+  assert.equal(used(), 1000, 'what is bound is not forgotten');
+  state.setPod({ ...pod('new', { ...asks, nodeName: 'n1' }), status: { phase: 'Succeeded' } });
+  assert.equal(used(), 500);
+  state.removeNode('n1');
+  assert.deepEqual(state.nodes(), []);
+  state.setNode(node('n1'));
+  assert.equal(used(), 500);
+  state.removePod('early');
+  assert.equal(used(), 0);
+  state.assume(info, 'n1');
+  state.forget('new');
+  assert.equal(used(), 0);
+});
