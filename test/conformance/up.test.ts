@@ -199,7 +199,7 @@ describe('a cluster', () => {
     const startOfOne = inside.trim().split('\n')[1]?.split(' ')[21];
 
     cluster.process.kill('SIGKILL');
-    await once(cluster.process, 'exit');
+    assert.equal(await cluster.terminate(), null);
     // quick ends, and counter counts, while nobody looks.
     await new Promise((resolve) => setTimeout(resolve, 2000));
     assert.ok((await processes(dataDirectory())).length > 0, 'pods run on');

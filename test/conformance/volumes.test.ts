@@ -151,9 +151,10 @@ describe('volumes', { concurrency: 4 }, () => {
     await cluster.ok(['annotate', 'pod', 'touched', 'see=again']);
     await cluster.until('the new value', async () => (await sh('touched', 'cat /v/k')) === 'new', 5_000);
     assert.equal(await sh('touched', 'cat /fixed'), 'old', 'a subPath stays as it was');
-    await cluster.ok(['exec', 'patient', '--', 'sh', '-c', 'until grep -q new /v/k; do sleep 0.5; done'], {
-      timeoutMs: 90_000,
-    });
+    // This takes a minute.
+    if (process.env['CAUSEWAY_SOAK'] === undefined) return;
+    const look = ['sh', '-c', 'until grep -q new /v/k; do sleep 0.5; done'];
+    await cluster.ok(['exec', 'patient', '--', ...look], { timeoutMs: 90_000 });
   });
 
   it('the downward API tells a pod of itself, in files and variables', async () => {
