@@ -357,7 +357,7 @@ describe('kubectl delete', () => {
       cluster.ok(['delete', 'pod', 'g4']),
     ]);
     const took = Date.now() - started;
-    assert.ok(took < 8000, `took ${took} ms`);
+    assert.ok(took < 25_000, `took ${took} ms`);
     assert.equal(await cluster.ok(['get', 'pods', '-o', 'name']), '');
     await cluster.create(stubborn('g5'));
     await cluster.ok(['wait', '--for=condition=Ready', 'pod/g5', '--timeout=20s']);

@@ -27,7 +27,11 @@ before(async () => {
     container: {
       command: [process.execPath, '-e', SERVER],
       ports: [{ name: 'echo', containerPort: 7000 }],
-      readinessProbe: { exec: { command: ['sh', '-c', 'grep -q :1B59 /proc/net/tcp'] }, periodSeconds: 1 },
+      readinessProbe: {
+        exec: { command: ['sh', '-c', 'grep -q :1B59 /proc/net/tcp'] },
+        periodSeconds: 1,
+        timeoutSeconds: 10,
+      },
     },
   });
   await cluster.create(pod, {

@@ -249,7 +249,7 @@ describe('a cluster', () => {
     await writeFile(join(folder, 'old.kubeconfig'), old, { mode: 0o600 });
     const started = Date.now();
     assert.equal(await cluster.terminate(), 0);
-    assert.ok(Date.now() - started < 10_000, `took ${Date.now() - started} ms`);
+    assert.ok(Date.now() - started < 25_000, `took ${Date.now() - started} ms`);
     assert.deepEqual(await leftovers(dataDirectory()), []);
     await assert.rejects(stat(cluster.kubeconfig), { code: 'ENOENT' });
     assert.match(cluster.output(), /\nstopped\n$/);

@@ -150,7 +150,7 @@ describe('deployments', { concurrency: 3 }, () => {
       'deploy',
       'careful',
       '-p',
-      '{"spec":{"template":{"spec":{"containers":[{"name":"main","readinessProbe":{"exec":{"command":["false"]},"periodSeconds":1}}]}}}}',
+      '{"spec":{"template":{"spec":{"containers":[{"name":"main","readinessProbe":{"exec":{"command":["false"]},"periodSeconds":1,"timeoutSeconds":10}}]}}}}',
     ]);
     const failed = await cluster.kubectl(['rollout', 'status', 'deploy/careful', '--timeout=15s']);
     assert.equal(failed.code, 1);
@@ -252,7 +252,9 @@ describe('services', { concurrency: 3 }, () => {
     await cluster.create(
       shellPod('unready', WAIT, {
         labels: { app: 'unready' },
-        container: { readinessProbe: { exec: { command: ['test', '-e', '/tmp/ok'] }, periodSeconds: 1 } },
+        container: {
+          readinessProbe: { exec: { command: ['test', '-e', '/tmp/ok'] }, periodSeconds: 1, timeoutSeconds: 10 },
+        },
       }),
     );
     await cluster.ok(['expose', 'pod', 'unready', '--port=80', '--name=gate']);
