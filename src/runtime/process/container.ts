@@ -25,6 +25,8 @@ import { signalNamed } from './signals.ts';
 const FIFOS = ['start', 'info', 'go', 'resize', 'closestdin'];
 /** Milliseconds that output may take to arrive after the end: a stray process may hold a pipe open. */
 const DRAIN_MS = 2_000;
+/** Milliseconds for the shim of a container that has ended to end too. */
+const SHIM_GOES_MS = 500;
 /** containerd's exit code for a container whose command could not be started. */
 const START_ERROR = 128;
 
@@ -157,7 +159,7 @@ export class Container {
     readonly expectation: MountExpectation;
   }): Promise<void> {
     this.starting = true;
-    const { fifos, pipes, clock } = this.#context;
+    const { fifos, pipes } = this.#context;
     const at = (name: string): string => join(this.directory, name);
     for (const name of [...FIFOS, 'exit']) rmSync(at(name), { force: true });
     await fifos.place(FIFOS.map(at));
@@ -165,21 +167,30 @@ export class Container {
     const handshake = ['info', 'go', 'start'].map((name) => openBoth(at(name)));
     try {
       const shim = await spawnShim(this.entry, pipes, this.#context.stateDirectory);
-      this.#save({ shim });
-      this.#openOutput(shim);
-      const launch = new Launch(this.entry, shim);
-      const problem = await launch.complete(view.expectation, (init) => this.#save({ init }));
-      if (problem !== undefined) {
+      try {
+        await this.#launch(shim, view.expectation);
+      } catch (error) {
         killTree(shim);
-        await this.#failed(problem);
+        throw error;
       }
-      if (this.#record.exitCode === undefined) this.#save({ startedAt: clock.now() });
-      this.#watchStatus();
-      this.#changed();
     } finally {
       this.starting = false;
       for (const fd of handshake) closeSync(fd);
     }
+  }
+
+  async #launch(shim: ProcessIdentity, expectation: MountExpectation): Promise<void> {
+    this.#save({ shim });
+    this.#openOutput(shim);
+    const launch = new Launch(this.entry, shim);
+    const problem = await launch.complete(expectation, (init) => this.#save({ init }));
+    if (problem !== undefined) {
+      killTree(shim);
+      await this.#failed(problem);
+    }
+    if (this.#record.exitCode === undefined) this.#save({ startedAt: this.#context.clock.now() });
+    this.#watchStatus();
+    this.#changed();
   }
 
   #openOutput(shim: ProcessIdentity): void {
@@ -342,7 +353,12 @@ export class Container {
   async remove(): Promise<void> {
     await this.stop(0);
     await this.close();
-    if (this.#record.shim !== undefined) await untilGone(this.#record.shim, KILL_DEADLINE_MS);
+    const { shim } = this.#record;
+    // It goes by itself when its container has ended; one whose start failed, or that never heard back, does not.
+    if (shim !== undefined && !(await untilGone(shim, SHIM_GOES_MS))) {
+      killTree(shim);
+      await untilGone(shim, KILL_DEADLINE_MS);
+    }
     await this.#cgroup?.remove();
     await removeTree(this.directory);
   }

@@ -3,9 +3,9 @@ import { dirname, join, posix } from 'node:path';
 import { CausewayError } from '../../lib/errors.ts';
 import { MIRRORED_ENTRIES, SYMLINKS_PER_PATH } from './limits.ts';
 import { makeMountPoint } from './mount-point.ts';
-import { aliases, isWithin, locate, type MountEntry, type MountExpectation } from './mount-table.ts';
+import { aliases, isWithin, type MountEntry, type MountExpectation } from './mount-table.ts';
 import { NSCD_DIRECTORY } from './name-service.ts';
-import { type Step, stepArguments } from './view-step.ts';
+import { expectedMounts, type Step, stepArguments } from './view-step.ts';
 import {
   DEVICE_NAMES,
   DEVICES,
@@ -112,7 +112,10 @@ class ViewBuilder {
     this.#nscdDirectory();
     this.#workingDirectory(workingDir);
     for (const path of this.#readOnly) if (!this.#covered(path)) this.#steps.push({ kind: 'read-only', path });
-    return { bwrapArguments: this.#steps.flatMap(stepArguments), expectation: this.#expectation() };
+    return {
+      bwrapArguments: this.#steps.flatMap(stepArguments),
+      expectation: expectedMounts(this.#steps, this.#sources, this.#input.table),
+    };
   }
 
   /** `/` is a tmpfs of its own with the host's top directories in it, so that mount points can be made next to them. */
@@ -373,28 +376,6 @@ class ViewBuilder {
     const mounts = this.#steps.filter(({ kind }) => kind === 'tmpfs' || kind === 'bind');
     const own = mounts.findLastIndex((step) => step.kind === 'tmpfs' && step.path === path);
     return mounts.some((step, index) => index > own && isWithin(path, step.path));
-  }
-
-  #expectation(): MountExpectation {
-    const { table } = this.#input;
-    const required = new Map<string, { device: string; root: string } | undefined>([['/', undefined]]);
-    const allowed = new Set<string>();
-    for (const step of this.#steps) {
-      if (step.kind === 'symlink' || step.kind === 'directory' || step.kind === 'read-only') continue;
-      required.set(step.path, undefined);
-      if (step.kind === 'proc') for (const path of READ_ONLY_KERNEL_PATHS) allowed.add(path);
-      if (step.kind !== 'bind') continue;
-      for (const { mountPoint } of table) {
-        if (mountPoint !== step.source && isWithin(mountPoint, step.source))
-          allowed.add(join(step.path, posix.relative(step.source, mountPoint)));
-      }
-    }
-    for (const [path, source] of this.#sources) {
-      const place = locate(table, source);
-      if (place === undefined) refuse(`the source of ${path} is on no mounted file system`);
-      required.set(path, place);
-    }
-    return { required, allowed };
   }
 }
 
