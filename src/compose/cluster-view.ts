@@ -28,10 +28,10 @@ export function cachedReader(caches: WatchCaches, scheme: Scheme): ObjectReader 
   // Every write asks: the scheme is searched once for each resource.
   const found = new Map<string, Map<string, WatchCache>>();
   const find = (group: string, resource: string): WatchCache => {
-    let ofGroup = found.get(group);
-    if (ofGroup === undefined) found.set(group, (ofGroup = new Map()));
-    let cache = ofGroup.get(resource);
-    if (cache === undefined) ofGroup.set(resource, (cache = cacheOf(caches, scheme, group, resource)));
+    const known = found.get(group)?.get(resource);
+    if (known !== undefined) return known;
+    const cache = cacheOf(caches, scheme, group, resource);
+    found.set(group, (found.get(group) ?? new Map<string, WatchCache>()).set(resource, cache));
     return cache;
   };
   return {

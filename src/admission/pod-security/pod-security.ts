@@ -2,7 +2,7 @@ import type { KubeObject } from '../../api/object.ts';
 import { CausewayError, invalid } from '../../lib/errors.ts';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../plugin.ts';
 import { groupResource, refusal } from '../refuse.ts';
-import type { PodLike } from './check.ts';
+import type { PodLike, Violation } from './check.ts';
 import { describeReasons, describeViolations, violations } from './evaluate.ts';
 import { describe, isStricter, type Level, type LevelVersion, type Policy, policyOf } from './level.ts';
 import { MAX_PODS_CHECKED } from './limits.ts';
@@ -68,13 +68,14 @@ export class PodSecurity implements AdmissionPlugin {
     if (this.#exemptRuntimeClass(attributes, subject)) return;
 
     attributes.annotate(annotation('enforce-policy'), describe(policy.enforce));
-    const broken = violations(policy.enforce, subject);
-    this.#audit(attributes, policy.audit, subject);
+    const judge = judgeOf(subject);
+    const broken = judge(policy.enforce);
+    this.#audit(attributes, policy.audit, judge);
     if (broken.length > 0) {
       const what = `violates PodSecurity "${describe(policy.enforce)}": ${describeViolations(broken)}`;
       throw refusal(attributes, what);
     }
-    this.#warn(attributes, policy.warn, subject);
+    this.#warn(attributes, policy.warn, judge);
   }
 
   async #warnAboutWorkload(attributes: AdmissionAttributes, resource: string, object: KubeObject): Promise<void> {
@@ -83,8 +84,9 @@ export class PodSecurity implements AdmissionPlugin {
     if (policy.warn.level === 'privileged' && policy.audit.level === 'privileged') return;
     const template = templateOf(resource, object);
     if (template === undefined || this.#exemptRuntimeClass(attributes, template)) return;
-    this.#audit(attributes, policy.audit, template);
-    this.#warn(attributes, policy.warn, template);
+    const judge = judgeOf(template);
+    this.#audit(attributes, policy.audit, judge);
+    this.#warn(attributes, policy.warn, judge);
   }
 
   /** Labels must be readable; a stricter level is allowed at once, with a warning that lists the pods that break it. */
@@ -152,8 +154,8 @@ export class PodSecurity implements AdmissionPlugin {
     return policy;
   }
 
-  #audit(attributes: AdmissionAttributes, level: LevelVersion, subject: PodLike): void {
-    const broken = violations(level, subject);
+  #audit(attributes: AdmissionAttributes, level: LevelVersion, judge: Judge): void {
+    const broken = judge(level);
     if (broken.length === 0) return;
     attributes.annotate(
       annotation('audit-violations'),
@@ -161,8 +163,8 @@ export class PodSecurity implements AdmissionPlugin {
     );
   }
 
-  #warn(attributes: AdmissionAttributes, level: LevelVersion, subject: PodLike): void {
-    const broken = violations(level, subject);
+  #warn(attributes: AdmissionAttributes, level: LevelVersion, judge: Judge): void {
+    const broken = judge(level);
     if (broken.length === 0) return;
     attributes.warn(`would violate PodSecurity "${describe(level)}": ${describeViolations(broken)}`);
   }
@@ -183,6 +185,21 @@ export class PodSecurity implements AdmissionPlugin {
     if (exempt) attributes.annotate(annotation('exempt'), 'runtimeClass');
     return exempt;
   }
+}
+
+type Judge = (standard: LevelVersion) => readonly Violation[];
+
+/** What a pod breaks of a standard. The three modes mostly name the same one: it is looked at once. */
+function judgeOf(pod: PodLike): Judge {
+  let last: LevelVersion | undefined;
+  let found: readonly Violation[] = [];
+  return (standard) => {
+    if (last === undefined || standard.level !== last.level || standard.minor !== last.minor) {
+      found = violations(standard, pod);
+      last = standard;
+    }
+    return found;
+  };
 }
 
 function someLevel({ enforce, audit, warn }: Policy): boolean {

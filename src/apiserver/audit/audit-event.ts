@@ -31,9 +31,7 @@ export function auditLine(
     objectReference(request) +
     responseStatus(request, code) +
     `,"requestReceivedTimestamp":"${time(request.receivedAt)}","stageTimestamp":"${time(now)}"` +
-    (request.annotations.size === 0
-      ? ''
-      : `,"annotations":${JSON.stringify(Object.fromEntries(request.annotations))}`) +
+    annotations(request) +
     '}\n'
   );
 }
@@ -56,6 +54,14 @@ function objectReference(request: ApiRequest): string {
     ...(subresource === '' ? {} : { subresource }),
   };
   return `,"objectRef":${JSON.stringify(reference)}`;
+}
+
+function annotations(request: ApiRequest): string {
+  let members = '';
+  for (const [key, value] of request.annotations) {
+    members += `${members === '' ? '' : ','}${JSON.stringify(key)}:${JSON.stringify(value)}`;
+  }
+  return members === '' ? '' : `,"annotations":{${members}}`;
 }
 
 function responseStatus(request: ApiRequest, code: number): string {

@@ -1,13 +1,15 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { InFlight } from '../in-flight.ts';
 import type { ApiRequest } from '../request.ts';
+import { type Distribution, type Labels, RequestHistogram } from './request-histogram.ts';
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60];
 
 interface Series {
-  readonly total: Counter.Internal;
-  readonly duration: Histogram.Internal<string>;
-  readonly size: Histogram.Internal<string> | undefined;
+  readonly labels: Labels;
+  requests: number;
+  readonly duration: Distribution;
+  readonly size: Distribution | undefined;
 }
 
 /** Label sets that are kept apart; a scan over made-up URLs must not grow memory. */
@@ -16,33 +18,35 @@ const MAX_SERIES = 5_000;
 /** What `/metrics` tells of requests, by Kubernetes' names. */
 export class RequestMetrics {
   readonly registry = new Registry();
-  readonly #total: Counter;
-  readonly #duration: Histogram;
-  readonly #size: Histogram;
+  readonly #duration: RequestHistogram;
+  readonly #size: RequestHistogram;
   readonly #series = new Map<string, Series>();
   readonly #longRunning: Gauge;
 
   constructor(inFlight: InFlight, auditLost: () => number) {
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
-    this.#total = new Counter({
+    const series = this.#series;
+    new Counter({
       name: 'apiserver_request_total',
       help: 'Requests by verb, group, version, resource, scope and HTTP code.',
       labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'code', 'dry_run', 'component'],
       registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { labels, requests } of series.values()) this.inc(labels, requests);
+      },
     });
-    this.#duration = new Histogram({
+    this.#duration = new RequestHistogram({
       name: 'apiserver_request_duration_seconds',
       help: 'Seconds from the arrival of a request to the end of its response; watches and streams are left out.',
-      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
       buckets: durationBuckets,
-      registers: [this.registry],
+      registry: this.registry,
     });
-    this.#size = new Histogram({
+    this.#size = new RequestHistogram({
       name: 'apiserver_response_sizes',
       help: 'Bytes of response bodies.',
-      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
       buckets: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
-      registers: [this.registry],
+      registry: this.registry,
     });
     this.#longRunning = new Gauge({
       name: 'apiserver_longrunning_requests',
@@ -91,13 +95,14 @@ export class RequestMetrics {
         component: 'apiserver',
       };
       series = {
-        total: this.#total.labels({ ...labels, code: String(code), dry_run: '' }),
-        duration: this.#duration.labels(labels),
-        size: longRunning ? undefined : this.#size.labels(labels),
+        labels: { ...labels, code: String(code), dry_run: '' },
+        requests: 0,
+        duration: this.#duration.of(labels),
+        size: longRunning ? undefined : this.#size.of(labels),
       };
       this.#series.set(key, series);
     }
-    series.total.inc();
+    series.requests += 1;
     if (!longRunning) {
       series.duration.observe((now - request.receivedAt) / 1000);
       series.size?.observe(request.exchange.sentBytes);

@@ -69,14 +69,15 @@ export class Http1Exchange implements Exchange {
     return this.#abort.signal;
   }
 
-  #start(status: number, headers: ResponseHeaders): boolean {
+  #start(status: number, headers: ResponseHeaders, length: number | undefined): boolean {
     const response = this.#response;
     if (response.headersSent) return false;
     this.status = status;
     if (response.destroyed) return false;
+    const all: ResponseHeaders = { ...headers, ...this.extraHeaders };
+    if (length !== undefined) all['content-length'] = String(length);
     // A body that was not read must not be taken for the next request; and no request follows one that asked to upgrade.
-    const ends = this.upgrade !== undefined || !(this.#request.complete || this.#bodiless());
-    const all = { ...headers, ...this.extraHeaders, ...(ends ? { connection: 'close' } : {}) };
+    if (this.upgrade !== undefined || !(this.#request.complete || this.#bodiless())) all['connection'] = 'close';
     response.writeHead(status, all as unknown as Record<string, string>);
     return true;
   }
@@ -88,16 +89,18 @@ export class Http1Exchange implements Exchange {
 
   respond(status: number, headers: ResponseHeaders, ...body: readonly Uint8Array[]): void {
     const length = body.reduce((sum, piece) => sum + piece.length, 0);
-    if (!this.#start(status, { ...headers, 'content-length': String(length) })) return;
-    if (this.method !== 'HEAD') {
-      this.sentBytes += length;
-      for (const piece of body) this.#response.write(piece);
+    if (!this.#start(status, headers, length)) return;
+    if (this.method === 'HEAD' || body.length === 0) {
+      this.#response.end();
+      return;
     }
-    this.#response.end();
+    this.sentBytes += length;
+    for (const piece of body.slice(0, -1)) this.#response.write(piece);
+    this.#response.end(body.at(-1));
   }
 
   stream(status: number, headers: ResponseHeaders): BodyWriter {
-    if (this.#start(status, headers)) this.#response.flushHeaders();
+    if (this.#start(status, headers, undefined)) this.#response.flushHeaders();
     return new Http1BodyWriter(this.#response, this);
   }
 

@@ -33,14 +33,20 @@ export class Plan {
   }
 
   add(ops: readonly TxnOp[]): TxnResult {
-    const held = ops.map((op) => this.#held(op.key));
-    for (const [i, op] of ops.entries()) {
+    const held: (Held | undefined)[] = [];
+    for (const op of ops) {
+      const state = this.#held(op.key);
+      held.push(state);
       if (op.expected === undefined) continue;
-      const current = entryOf(op.key, held[i]);
+      const current = entryOf(op.key, state);
       if ((current?.modRevision ?? 0) !== op.expected) return { ok: false, failedKey: op.key, current };
     }
     const revision = this.#revision + 1;
-    const changes = ops.flatMap((op, i) => changeOf(op, held[i], revision) ?? []);
+    const changes: Change[] = [];
+    for (let i = 0; i < ops.length; i++) {
+      const change = changeOf(ops[i]!, held[i], revision);
+      if (change !== undefined) changes.push(change);
+    }
     if (changes.length === 0) return { ok: true, revision: this.#revision, entries: [] };
     this.#revision = revision;
     const entries = changes.map((change, sub) => this.#write(change, { revision, sub, kind: change.op.type }));
