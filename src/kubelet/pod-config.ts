@@ -193,6 +193,10 @@ export function unsupportedByKubelet(pod: Pod): readonly string[] {
     for (const kind of Object.keys(volume)) {
       if (kind !== 'name' && !SUPPORTED_VOLUMES.has(kind)) found.push(`spec.volumes[${i}].${kind}`);
     }
+    // Neither a disk's room nor memory is measured yet.
+    for (const field of ['medium', 'sizeLimit'] as const) {
+      if ((volume.emptyDir?.[field] ?? '') !== '') found.push(`spec.volumes[${i}].emptyDir.${field}`);
+    }
     (volume.projected?.sources ?? []).forEach((source, j) => {
       for (const kind of ['clusterTrustBundle', 'podCertificate'] as const) {
         if (source[kind] !== undefined) found.push(`spec.volumes[${i}].projected.sources[${j}].${kind}`);
