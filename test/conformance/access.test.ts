@@ -274,3 +274,48 @@ require('node:https').get({ host, port, path: '/version', ca: readFileSync(dir +
     assert.equal(grep.stdout, 'over\n');
   });
 });
+
+/** A certificate request for `CN=ann,O=devs`, made once; nobody has its key. */
+const REQUEST =
+  'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIWE1IOENBUUF3SFRFTk1Bc0dBMVVFQ2d3RVpHVjJjekVNTUFvR0ExVUVBd3dEWVc1dU1Ga3dFd1lIS29aSQp6ajBDQVFZSUtvWkl6ajBEQVFjRFFnQUVKUCt3Y2Raa3gzZ00yTWMyMTcvUTJnc1JMNFlrQW54dXpZMnZwWU56CmFUTkw3NGx6NFAzd1NoSUlFMmVjL0VTdDM1RWJBY1lUV1ZZV3UwL3lhb1NuQzZBQU1Bb0dDQ3FHU000OUJBTUMKQTBnQU1FVUNJUURHRjIvS01aZGVlSUQ2YVJzbmVYL2Z1K3NVMnBENjJMdXZ2MGpyeDM2cWFRSWdjaHBic3dHeQo4SDdBdXAyeWlqa3hrOUt6NVdhQWVTeEV0dXdScUxPMUNzRT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==';
+
+describe('kubectl certificate', () => {
+  const conditions = (name: string): Promise<string> =>
+    cluster.ok(['get', 'csr', name, '-o', 'jsonpath={.status.conditions[*].type} {.spec.username}']);
+
+  it('approves and denies requests', async () => {
+    for (const name of ['yes', 'no']) {
+      await cluster.create({
+        apiVersion: 'certificates.k8s.io/v1',
+        kind: 'CertificateSigningRequest',
+        metadata: { name },
+        spec: { request: REQUEST, signerName: 'example.test/own', usages: ['client auth'] },
+      });
+    }
+    assert.match(
+      await cluster.ok(['get', 'csr', 'yes', '--no-headers']),
+      /^yes +\S+ +example\.test\/own +kubernetes-admin +<none> +Pending\n$/,
+    );
+    assert.equal(
+      await cluster.ok(['certificate', 'approve', 'yes']),
+      'certificatesigningrequest.certificates.k8s.io/yes approved\n',
+    );
+    assert.equal(
+      await cluster.ok(['certificate', 'deny', 'no']),
+      'certificatesigningrequest.certificates.k8s.io/no denied\n',
+    );
+    assert.equal(await conditions('yes'), 'Approved kubernetes-admin');
+    assert.equal(await conditions('no'), 'Denied kubernetes-admin');
+    assert.match(
+      await cluster.refused(['create', '-f', '-'], {
+        stdin: JSON.stringify({
+          apiVersion: 'certificates.k8s.io/v1',
+          kind: 'CertificateSigningRequest',
+          metadata: { name: 'client' },
+          spec: { request: REQUEST, signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'] },
+        }),
+      }),
+      /certificatesigningrequests\.certificates\.k8s\.io "client" is forbidden: failed to parse CSR/,
+    );
+  });
+});

@@ -329,6 +329,14 @@ describe('a pod', { concurrency: 6 }, () => {
       /pods "apparmor" is forbidden: .*appArmorProfile/,
     );
     assert.match(
+      await refuse(
+        shellPod('memory', 'true', {
+          spec: { volumes: [{ name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }] },
+        }),
+      ),
+      /cannot honour spec\.volumes\[0\]\.emptyDir\.medium, spec\.volumes\[0\]\.emptyDir\.sizeLimit$/,
+    );
+    assert.match(
       await refuse(shellPod('pvc', 'true', { spec: { volumes: [{ name: 'v', nfs: { server: 'a', path: '/b' } }] } })),
       /pods "pvc" is forbidden: the node runtime cannot honour spec\.volumes\[0\]\.nfs$/,
     );
