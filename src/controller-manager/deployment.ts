@@ -182,7 +182,10 @@ export class DeploymentController implements Controller {
   }
 
   #oldPodsRun({ deployment, old }: Rollout): boolean {
-    if (old.some((rs) => (rs.status?.replicas ?? 0) > 0)) return true;
+    // A set that has not seen yet that it shall have none may be making pods.
+    const isSettled = (rs: ReplicaSet): boolean =>
+      (rs.status?.observedGeneration ?? 0) >= (rs.metadata.generation ?? 0) && (rs.status?.replicas ?? 0) === 0;
+    if (!old.every(isSettled)) return true;
     const uids = new Set(old.map((rs) => rs.metadata.uid));
     return this.#pods
       .list(deployment.metadata.namespace)

@@ -95,9 +95,11 @@ export class NodeLifecycleController implements Controller {
     const known = node.status?.conditions ?? [];
     const changed = unknownConditions(node, this.#d.clock.now());
     if (changed === undefined) return known;
-    const { name = '' } = node.metadata;
+    const { name = '', uid, resourceVersion } = node.metadata;
     const where = { namespace: '', name, subresource: 'status' };
-    const updated = await this.#d.client.patch(NODES, where, 'strategic', { status: { conditions: changed } }, signal);
+    // Against the very version that was judged: what the kubelet says at this moment is not overwritten.
+    const patch = { metadata: { uid, resourceVersion }, status: { conditions: changed } };
+    const updated = await this.#d.client.patch(NODES, where, 'strategic', patch, signal);
     if (readyStatus(known) === 'True') this.#tell(node, 'NodeNotReady', `Node ${name} status is now: NodeNotReady`);
     return updated.status?.conditions ?? changed;
   }
