@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { TestPod } from '../testing/pods.ts';
 import { createProcessRuntime } from './process-runtime.ts';
@@ -61,6 +61,7 @@ describe('a process runtime', () => {
     assert.equal((await next.script('exit 3')).status.exitCode, 3);
     for (const sandbox of await again.listPodSandboxes()) await again.removePodSandbox(sandbox.id);
     await again.close();
+    rmSync(fixture.directory, { recursive: true });
   });
 
   it('keeps the pod network while pods are there, for the next start', async (t) => {
@@ -84,6 +85,7 @@ describe('a process runtime', () => {
     assert.equal(new Set(addresses).size, 2, 'an address is not given twice');
     for (const id of [pod.id, other]) await again.removePodSandbox(id);
     await again.close();
+    rmSync(fixture.directory, { recursive: true });
     assert.deepEqual(await settledLeftoversOf(stateDirectory), []);
   });
 
