@@ -107,10 +107,7 @@ export class PodWorker {
     this.#probes = new ProbeKeeper({
       target,
       changed: () => this.wake(),
-      failed: (container, kind, output) => {
-        const word = kind.charAt(0).toUpperCase() + kind.slice(1);
-        this.#event('Warning', 'Unhealthy', `${word} probe failed: ${output}`, container);
-      },
+      failed: (container, message) => this.#event('Warning', 'Unhealthy', message, container),
     });
   }
 

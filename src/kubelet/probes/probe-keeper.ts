@@ -8,7 +8,7 @@ export interface ProbeKeeperOptions {
   /** Some container's health changed. */
   readonly changed: () => void;
   /** One attempt of a probe failed. */
-  readonly failed: (container: Container, kind: ProbeKind, output: string) => void;
+  readonly failed: (container: Container, message: string) => void;
 }
 
 /** Runs the probes of a pod's running containers, and of no others. */
@@ -56,7 +56,10 @@ export class ProbeKeeper {
     const { target, changed, failed } = this.#options;
     return new Prober(target(container, id), {
       changed,
-      failed: (kind, output) => failed(container, kind, output),
+      failed: (kind, output) => {
+        const word = kind.charAt(0).toUpperCase() + kind.slice(1);
+        failed(container, `${word} probe failed: ${output}`);
+      },
     });
   }
 }
