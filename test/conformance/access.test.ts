@@ -244,7 +244,7 @@ require('node:https').get({ host, port, path: '/version', ca: readFileSync(dir +
   it('cannot read the keys of the cluster, nor the token of another pod', async () => {
     await cluster.create(
       shellPod('owner', WAIT),
-      shellPod('thief', WAIT, { container: { securityContext: { runAsUser: 0 } } }),
+      shellPod('thief', WAIT, cluster.isRoot ? { container: { securityContext: { runAsUser: 0 } } } : {}),
     );
     await cluster.ok(['wait', '--for=condition=Ready', 'pod/owner', 'pod/thief', '--timeout=20s']);
     const token = (await cluster.ok(['exec', 'owner', '--', 'cat', TOKEN])).trim();

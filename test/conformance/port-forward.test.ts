@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import type { Pod } from '../../src/api/generated/types.ts';
 import type { Background } from '../support/background.ts';
 import { type KubectlVersion, startCluster, type TestCluster } from '../support/cluster.ts';
 import { shellPod } from '../support/pods.ts';
@@ -10,37 +11,41 @@ import { shellPod } from '../support/pods.ts';
 const VERSIONS: readonly KubectlVersion[] = ['1.35', '1.20'];
 const CONNECTIONS = 50;
 const BYTES_EACH = 200_000;
+const ECHO = 17000;
+const MANY = 17010;
 
-/** Echoes on 7000, says who it is on 7001 and closes, on the pod's own loopback only; nothing listens on 7002. */
-const SERVER = `
+/** Echoes on one port, says who it is on the next and closes, on the pod's own loopback only; nothing listens on the one after. */
+const server = (port: number, name: string): string => `
 const net = require('node:net');
-net.createServer({ allowHalfOpen: true }, (s) => s.pipe(s).on('error', () => {})).listen(7000, '127.0.0.1');
-net.createServer((s) => s.end(require('node:os').hostname() + '\\n')).listen(7001, '127.0.0.1', () => console.log('listening'));
+net.createServer({ allowHalfOpen: true }, (s) => s.pipe(s).on('error', () => {})).listen(${port}, '127.0.0.1');
+net.createServer((s) => s.end('${name}\\n')).listen(${port + 1}, '127.0.0.1', () => console.log('listening'));
 `;
 
 let cluster: TestCluster;
 
 before(async () => {
   cluster = await startCluster();
-  const pod = shellPod('echo', '', {
-    labels: { app: 'echo' },
-    container: {
-      command: [process.execPath, '-e', SERVER],
-      ports: [{ name: 'echo', containerPort: 7000 }],
-      readinessProbe: {
-        exec: { command: ['sh', '-c', 'grep -q :1B59 /proc/net/tcp'] },
-        periodSeconds: 1,
-        timeoutSeconds: 10,
+  // Without root pods share the host's network: each has ports of its own.
+  const pod = (name: string, port: number): Pod =>
+    shellPod(name, '', {
+      labels: { app: name },
+      container: {
+        command: [process.execPath, '-e', server(port, name)],
+        ports: [{ name: 'echo', containerPort: port }],
+        readinessProbe: {
+          exec: { command: ['sh', '-c', `grep -q :${(port + 1).toString(16).toUpperCase()} /proc/net/tcp`] },
+          periodSeconds: 1,
+          timeoutSeconds: 10,
+        },
       },
-    },
-  });
-  await cluster.create(pod, {
+    });
+  await cluster.create(pod('echo', ECHO), {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: 'many' },
     spec: {
       selector: { matchLabels: { app: 'many' } },
-      template: { metadata: { labels: { app: 'many' } }, spec: pod.spec },
+      template: { metadata: { labels: { app: 'many' } }, spec: pod('many', MANY).spec },
     },
   });
   await cluster.ok(['expose', 'pod', 'echo', '--port=80', '--target-port=echo']);
@@ -74,7 +79,7 @@ async function exchange(port: number, bytes: Buffer): Promise<Buffer> {
 for (const version of VERSIONS) {
   describe(`kubectl ${version} port-forward`, () => {
     it(`carries ${CONNECTIONS} connections at once, both ways, to their ends`, { timeout: 60_000 }, async () => {
-      const { child, ports } = await forward(['pod/echo', ':7000'], version);
+      const { child, ports } = await forward(['pod/echo', `:${ECHO}`], version);
       const answers = await Promise.all(
         Array.from({ length: CONNECTIONS }, async () => {
           const bytes = randomBytes(BYTES_EACH);
@@ -92,14 +97,14 @@ for (const version of VERSIONS) {
     });
 
     it('forwards several ports, and survives one on which nothing listens', async () => {
-      const { child, ports } = await forward(['echo', ':7000', ':7001'], version);
+      const { child, ports } = await forward(['echo', `:${ECHO}`, `:${ECHO + 1}`], version);
       assert.equal((await exchange(ports[1] ?? 0, Buffer.alloc(0))).toString(), 'echo\n');
       assert.equal((await exchange(ports[0] ?? 0, Buffer.from('abc'))).toString(), 'abc');
       await child.stop();
-      const bad = await forward(['echo', ':7002'], version);
+      const bad = await forward(['echo', `:${ECHO + 2}`], version);
       assert.equal((await exchange(bad.ports[0] ?? 0, Buffer.from('x'))).length, 0);
       await cluster.until('the reason', async () =>
-        /an error occurred forwarding \d+ -> 7002: .*(refused|ECONNREFUSED)/.test(bad.child.stderr),
+        /an error occurred forwarding \d+ -> 17002: .*(refused|ECONNREFUSED)/.test(bad.child.stderr),
       );
       await bad.child.stop();
     });
@@ -108,8 +113,8 @@ for (const version of VERSIONS) {
       const service = await forward(['service/echo', ':80'], version);
       assert.equal((await exchange(service.ports[0] ?? 0, Buffer.from('via svc'))).toString(), 'via svc');
       await service.child.stop();
-      const deployment = await forward(['deployment/many', ':7001'], version);
-      assert.match((await exchange(deployment.ports[0] ?? 0, Buffer.alloc(0))).toString(), /^many-/);
+      const deployment = await forward(['deployment/many', `:${MANY + 1}`], version);
+      assert.match((await exchange(deployment.ports[0] ?? 0, Buffer.alloc(0))).toString(), /^many\n$/);
       await deployment.child.stop();
     });
 

@@ -46,7 +46,11 @@ describe('scheduling', () => {
       shellPod('cpu', WAIT, { container: { resources: { requests: { cpu: '1000' } } } }),
       shellPod('memory', WAIT, { container: { resources: { requests: { memory: '1000Ti', cpu: '1000' } } } }),
       shellPod('gpu', WAIT, { container: { resources: { limits: { 'example.test/gpu': '1' } } } }),
-      shellPod('hugepages', WAIT, { container: { resources: { limits: { 'hugepages-2Mi': '2Mi', memory: '8Mi' } } } }),
+      shellPod('hugepages', WAIT, {
+        container: {
+          resources: { limits: { 'hugepages-2Mi': '2Mi' }, requests: { 'hugepages-2Mi': '2Mi', cpu: '1m' } },
+        },
+      }),
     );
     assert.match(await unschedulable('cpu'), /^0\/1 nodes are available: 1 Insufficient cpu\./);
     assert.match(

@@ -136,9 +136,23 @@ describe('PodSecurity', () => {
   });
 });
 
+/** Without root a node refuses by name what it cannot honour. */
+async function refusedWithoutRoot(
+  field: string,
+  securityContext: SecurityContext,
+  spec: Partial<PodSpec> = {},
+): Promise<boolean> {
+  if (cluster.isRoot) return false;
+  const refusal = await refuse(shellPod('x', WAIT, { namespace: 'privileged', spec, container: { securityContext } }));
+  assert.match(refusal, new RegExp(`cannot honour .*${field}`));
+  return true;
+}
+
 describe('securityContext', { concurrency: 4 }, () => {
   it('says who runs: nobody in particular, or whom the pod names', async () => {
     assert.match(await output('nobody', 'id -u; id -g', {}), /^[1-9]\d*\n[1-9]\d*\n$/);
+    if (await refusedWithoutRoot('runAsUser', { runAsUser: 1 })) return;
+    if (await refusedWithoutRoot('fsGroup', {}, { securityContext: { fsGroup: 888 } })) return;
     assert.equal(
       await output(
         'somebody',
@@ -158,6 +172,11 @@ describe('securityContext', { concurrency: 4 }, () => {
 
   it('takes capabilities away, and gives no new privileges', async () => {
     const caps = "grep -E '^Cap(Eff|Bnd)' /proc/self/status | cut -f2";
+    assert.match(
+      await output('nnp', 'grep NoNewPrivs /proc/self/status; grep Seccomp: /proc/self/status', {}),
+      /^NoNewPrivs:\t1\nSeccomp:\t2\n$/,
+    );
+    if (await refusedWithoutRoot('capabilities\\.add', { capabilities: { add: ['NET_BIND_SERVICE'] } })) return;
     const [all, none] = await Promise.all([
       output('caps', caps, { runAsUser: 0 }),
       output('nocaps', caps, { runAsUser: 0, capabilities: { drop: ['ALL'] } }),
@@ -169,10 +188,6 @@ describe('securityContext', { concurrency: 4 }, () => {
     assert.equal(
       await output('onecap', caps, { runAsUser: 0, capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] } }),
       '0000000000000400\n0000000000000400\n',
-    );
-    assert.match(
-      await output('nnp', 'grep NoNewPrivs /proc/self/status; grep Seccomp: /proc/self/status', {}),
-      /^NoNewPrivs:\t1\nSeccomp:\t2\n$/,
     );
   });
 
@@ -191,17 +206,23 @@ describe('securityContext', { concurrency: 4 }, () => {
   });
 
   it('does not run as root what must not', async () => {
+    if (await refusedWithoutRoot('runAsUser', { runAsNonRoot: true, runAsUser: 0 })) return;
     await cluster.create(
       shellPod('nonroot', 'true', { container: { securityContext: { runAsNonRoot: true, runAsUser: 0 } } }),
     );
     const message = await cluster.until('the refusal', () =>
       cluster.ok(['get', 'pod', 'nonroot', '-o', 'jsonpath={.status.containerStatuses[0].state.waiting.message}']),
     );
-    assert.match(message, /^container's runAsUser breaks non-root policy/);
+    assert.match(
+      message,
+      /^container's runAsUser breaks non-root policy \(pod: "nonroot_default\([0-9a-f-]+\)", container: main\)$/,
+    );
+    assert.match(await cluster.ok(['get', 'pod', 'nonroot', '--no-headers']), / CreateContainerConfigError /);
     await cluster.ok(['delete', 'pod', 'nonroot', '--now']);
   });
 
   it('opens more where a namespace allows it', async () => {
+    if (await refusedWithoutRoot('privileged', { privileged: true })) return;
     const hostname = await cluster.ok([
       'get',
       'nodes',

@@ -62,6 +62,10 @@ export interface TestCluster {
   readonly kubeconfig: string;
   readonly url: string;
   readonly process: ChildProcess;
+  /** Its node runs as root: pods have users and networks of their own. */
+  readonly isRoot: boolean;
+  /** Its node can limit memory and processor time. */
+  readonly hasLimits: boolean;
   /** Everything that `causeway up` printed so far. */
   output(): string;
   /** kubectl with the admin's credentials. */
@@ -167,6 +171,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     kubeconfig,
     url: /^control plane: (\S+)/m.exec(text)?.[1] ?? '',
     process: child,
+    isRoot: process.getuid?.() === 0,
+    hasLimits: !text.includes('no cgroups'),
     output: () => text,
     kubectl,
     ok,
