@@ -7,10 +7,10 @@ import { expandVariables } from './environment.ts';
 import { type PreparedVolume, SUPPORTED_VOLUMES, subPathOf } from './volumes/volume-manager.ts';
 
 /** Labels that the kubelet puts on what it asks of the runtime, as Kubernetes' does. */
-export const POD_NAME_LABEL = 'io.kubernetes.pod.name';
-export const POD_NAMESPACE_LABEL = 'io.kubernetes.pod.namespace';
-export const POD_UID_LABEL = 'io.kubernetes.pod.uid';
-export const CONTAINER_NAME_LABEL = 'io.kubernetes.container.name';
+const POD_NAME_LABEL = 'io.kubernetes.pod.name';
+const POD_NAMESPACE_LABEL = 'io.kubernetes.pod.namespace';
+const POD_UID_LABEL = 'io.kubernetes.pod.uid';
+const CONTAINER_NAME_LABEL = 'io.kubernetes.container.name';
 /** Changes with whatever makes it right to restart a container when the pod's spec changes: its image. */
 export const CONTAINER_HASH_ANNOTATION = 'io.kubernetes.container.hash';
 

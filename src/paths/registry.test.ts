@@ -4,7 +4,6 @@ import { APISERVER, CATALOGUE, inboundPath } from './catalogue.ts';
 import { MAX_AUTHORISERS, MAX_EVIDENCE_PER_PAIR, MAX_TEXT } from './limits.ts';
 import type { ConnectionEvidence } from './observer.ts';
 import { type PathEvent, PathRegistry } from './registry.ts';
-import { COMMUNICATION_PATH_COLUMNS } from './resource.ts';
 
 const START = Date.UTC(2026, 10, 24, 8);
 const TLS = {
@@ -363,29 +362,5 @@ describe('changes', () => {
     const { revision } = test.registry;
     for (let i = 0; i < 10; i++) test.allow(KUBELET);
     assert.equal(test.registry.revision, revision);
-  });
-});
-
-describe('columns', () => {
-  it('show one path in a line', () => {
-    const test = setup();
-    test.registry.opened(KUBELET);
-    test.allow(KUBELET);
-    const shown = test.registry.get('apiserver-to-kubelet.n1');
-    assert.ok(shown !== undefined);
-    const cells = COMMUNICATION_PATH_COLUMNS.filter(({ priority }) => priority === 0).map((column) =>
-      column.value(shown),
-    );
-    assert.deepEqual(cells, [
-      'apiserver-to-kubelet.n1',
-      APISERVER,
-      'system:node:n1',
-      'tls TLSv1.3',
-      'X25519MLKEM768',
-      'x509',
-      'RBAC',
-      1,
-      'Safe',
-    ]);
   });
 });

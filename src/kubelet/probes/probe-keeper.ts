@@ -1,7 +1,7 @@
 import type { Container } from '../../api/generated/types.ts';
 import type { PodRuns } from '../pod-runs.ts';
 import type { ActionTarget } from './probe-action.ts';
-import { type Health, type ProbeKind, Prober } from './prober.ts';
+import { type Health, Prober } from './prober.ts';
 
 export interface ProbeKeeperOptions {
   readonly target: (container: Container, containerId: string) => ActionTarget;
