@@ -402,6 +402,18 @@ describe('discovery', () => {
     }
   });
 
+  it('gets and explains every kind that it lists', { timeout: 60_000 }, async () => {
+    const names = (await cluster.ok(['api-resources', '--verbs=list', '-o', 'name'])).trim().split('\n');
+    assert.ok(names.length >= 60, `${names.length} kinds`);
+    const all = await cluster.kubectl(['get', names.join(','), '-A', '-o', 'wide']);
+    assert.equal(all.code, 0, all.stderr);
+    const queue = names[Symbol.iterator]();
+    const explain = async (): Promise<void> => {
+      for (const name of queue) assert.match(await cluster.ok(['explain', name]), /DESCRIPTION:\n {4}\S/, name);
+    };
+    await Promise.all([explain(), explain(), explain()]);
+  });
+
   it('says where the control plane is, which version it has and how it is', async () => {
     assert.match(
       await cluster.ok(['cluster-info']),
