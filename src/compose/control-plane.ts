@@ -201,8 +201,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       uuid: () => randomUUID(),
       randomSuffix,
     });
-    const { host, port } = await apiserver.listen({ port: options.port, host: options.host });
+    // It may listen already when it cannot write what it needs.
     opened.push(() => apiserver.close());
+    const { host, port } = await apiserver.listen({ port: options.port, host: options.host });
     opened.push(expireEvents({ store, caches, clock, log: log.child('apiserver') }));
     const storage = { path: 'apiserver-to-storage', from: APISERVER, to: 'storage', transport: 'in-process' as const };
     opened.push(paths.opened(storage));

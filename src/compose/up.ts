@@ -101,7 +101,8 @@ async function startAll(
     log: log.child('runtime'),
     clock,
   });
-  startingRuntime.catch(() => undefined);
+  // It may have pods of an earlier start in its hands before anything else stands.
+  stops.push(async () => (await startingRuntime.catch(() => undefined))?.close());
   // The apiserver asks what the runtime cannot honour only when a pod is made.
   let knownRuntime: Runtime | undefined;
   const unsupported = (pod: unknown): readonly string[] =>
@@ -126,7 +127,6 @@ async function startAll(
 
   const runtime = await startingRuntime;
   knownRuntime = runtime;
-  stops.push(() => runtime.close());
   const { pki, ca, paths } = controlPlane;
   const local = localAddress(options.bindAddress);
   const server = `https://${local.includes(':') ? `[${local}]` : local}:${controlPlane.port}`;

@@ -16,6 +16,9 @@ export const MAX_PENDING_TXNS = 8_192;
 export const MAX_COMMIT_TXNS = 256;
 export const MAX_COMMIT_BYTES = 8 * 1024 * 1024;
 
+/** Bytes that a commit leaves free on the disk. Others write there too, and a disk that is full to the last byte breaks LMDB. */
+export const COMMIT_MARGIN_BYTES = 4 * 1024 * 1024;
+
 /** Changes, and bytes of them, that wait for one watcher. Stops a watcher that does not read from filling memory. */
 export const MAX_WATCH_EVENTS = 16_384;
 export const MAX_WATCH_BYTES = 64 * 1024 * 1024;

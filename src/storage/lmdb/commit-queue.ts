@@ -14,6 +14,9 @@ export interface CommitQueueOptions {
   readonly explain: (error: unknown) => Promise<{ readonly error: CausewayError; readonly fatal: boolean }>;
 }
 
+/** Milliseconds that writes wait for others of the same turn of the event loop. A turn that goes on for longer shall not keep the disk idle. */
+const MAX_GATHER_MS = 0.5;
+
 interface Waiting<T> {
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
@@ -33,6 +36,7 @@ export class CommitQueue {
   #txns: PendingTxn[] = [];
   #upkeep: PendingUpkeep[] = [];
   #running: Promise<void> | undefined;
+  #gathering: { readonly since: number; readonly end: () => void } | undefined;
   #closed: CausewayError | undefined;
   #failed: CausewayError | undefined;
 
@@ -56,6 +60,8 @@ export class CommitQueue {
       checkOps(ops);
       this.#txns.push({ ops, resolve, reject });
       this.#start();
+      const gathering = this.#gathering;
+      if (gathering !== undefined && performance.now() - gathering.since > MAX_GATHER_MS) gathering.end();
     });
   }
 
@@ -82,8 +88,7 @@ export class CommitQueue {
   }
 
   async #run(): Promise<void> {
-    // What is submitted in the same turn of the event loop shares the commit.
-    await new Promise((resolve) => setImmediate(resolve));
+    await this.#gather();
     while (this.#txns.length > 0 || this.#upkeep.length > 0) {
       if (this.#txns.length > 0) await this.#commitTxns();
       const upkeep = this.#upkeep.shift();
@@ -91,6 +96,15 @@ export class CommitQueue {
     }
     // In the same turn as the last look at the queues, or what comes in between would never start.
     this.#running = undefined;
+  }
+
+  /** What is submitted in the same turn of the event loop shares the commit. */
+  async #gather(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#gathering = { since: performance.now(), end: resolve };
+      setImmediate(resolve);
+    });
+    this.#gathering = undefined;
   }
 
   async #commitUpkeep(upkeep: PendingUpkeep): Promise<void> {

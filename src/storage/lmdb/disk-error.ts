@@ -26,11 +26,12 @@ export async function explainDiskError(directory: string, cause: unknown): Promi
       fatal: true,
     };
   }
-  if (code === ENOSPC || code === EDQUOT || (code === EIO && (await isFull(directory)))) {
-    const message = 'storage: the disk is full, nothing was written';
+  if (code === ENOSPC || code === EDQUOT || code === EIO) {
+    // `checkRoom` did not see it coming. What LMDB does then leaves the process in a state that nobody should trust with data.
+    const why = code === EIO && !(await isFull(directory)) ? 'the disk failed' : 'the disk is full';
     return {
-      error: new CausewayError('ServiceUnavailable', message, { cause, details: { retryAfterSeconds: 5 } }),
-      fatal: false,
+      error: new CausewayError('InternalError', `storage: ${why}, a restart is needed`, { cause }),
+      fatal: true,
     };
   }
   return { error: new CausewayError('InternalError', 'storage: the write failed', { cause }), fatal: false };

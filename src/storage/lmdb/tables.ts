@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { CausewayError } from '../../lib/errors.ts';
 import {
@@ -11,6 +12,7 @@ import {
   type LogRecord,
   type Place,
 } from './records.ts';
+import { checkRoom } from './room.ts';
 
 /** One write of a commit. */
 export type Write =
@@ -50,6 +52,7 @@ interface Appendable {
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 
 export function openTables(file: string, options: { readonly noSync?: boolean } = {}): Tables {
+  if (!existsSync(file)) checkRoom(file, 0, 0);
   const root = open<Buffer, Buffer>(file, {
     ...BINARY,
     noSubdir: true,
@@ -62,14 +65,19 @@ export function openTables(file: string, options: { readonly noSync?: boolean } 
     ...(options.noSync === true ? { noSync: true } : {}),
   });
   try {
-    return tablesOf(root, root.openDB('log', BINARY), root.openDB('index', BINARY));
+    return tablesOf(file, root, root.openDB('log', BINARY), root.openDB('index', BINARY));
   } catch (error) {
     void root.close();
     throw error;
   }
 }
 
-function tablesOf(root: RootDatabase<Buffer, Buffer>, log: BinaryDatabase, index: BinaryDatabase): Tables {
+function tablesOf(
+  file: string,
+  root: RootDatabase<Buffer, Buffer>,
+  log: BinaryDatabase,
+  index: BinaryDatabase,
+): Tables {
   let snapshots = 0;
   let closing: Promise<void> | undefined;
   let drained: (() => void) | undefined;
@@ -96,6 +104,7 @@ function tablesOf(root: RootDatabase<Buffer, Buffer>, log: BinaryDatabase, index
     },
     async commit(writes) {
       if (writes.length === 0) return;
+      checkRoom(file, writes.length, bytesOf(writes));
       try {
         const applied = root.batch(() => {
           for (const write of writes) apply(write, root, log, index);
@@ -111,6 +120,10 @@ function tablesOf(root: RootDatabase<Buffer, Buffer>, log: BinaryDatabase, index
       return closing;
     },
   };
+}
+
+function bytesOf(writes: readonly Write[]): number {
+  return writes.reduce((sum, write) => sum + (write.table === 'state' ? 0 : (write.bytes?.length ?? 0)), 0);
 }
 
 function apply(write: Write, root: BinaryDatabase, log: BinaryDatabase, index: BinaryDatabase): void {
