@@ -10,7 +10,7 @@ let cluster: TestCluster;
 before(async () => {
   cluster = await startCluster();
 });
-after(() => cluster.stop());
+after(() => cluster?.stop());
 
 const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 

@@ -31,7 +31,7 @@ before(async () => {
   await cluster.ok(['wait', '--for=condition=Ready', 'pod/box', 'pod/two', '--timeout=20s']);
 });
 after(async () => {
-  await cluster.stop();
+  await cluster?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 

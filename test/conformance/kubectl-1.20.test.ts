@@ -22,7 +22,7 @@ before(async () => {
   cluster = await startCluster();
 });
 after(async () => {
-  await cluster.stop();
+  await cluster?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 

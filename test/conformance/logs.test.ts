@@ -28,7 +28,7 @@ before(async () => {
   );
   await cluster.ok(['wait', '--for=condition=Ready', 'pod/counter', 'pod/steady', 'pod/several', '--timeout=20s']);
 });
-after(() => cluster.stop());
+after(() => cluster?.stop());
 
 const logs = (...args: string[]): Promise<string> => cluster.ok(['logs', ...args]);
 

@@ -26,7 +26,7 @@ before(async () => {
   await cluster.create(shellPod('box', `echo hello; ${WAIT}`));
   await cluster.ok(['wait', '--for=condition=Ready', 'pod/box', '--timeout=20s']);
 });
-after(() => cluster.stop());
+after(() => cluster?.stop());
 
 const list = async (): Promise<CommunicationPath[]> =>
   (await cluster.json<{ items: CommunicationPath[] }>(['get', 'communicationpaths'])).items;

@@ -9,7 +9,7 @@ let cluster: TestCluster;
 before(async () => {
   cluster = await startCluster();
 });
-after(() => cluster.stop());
+after(() => cluster?.stop());
 
 const getPod = (name: string): Promise<Pod> => cluster.json<Pod>(['get', 'pod', name]);
 

@@ -52,7 +52,7 @@ before(async () => {
   await cluster.ok(['wait', '--for=condition=Ready', 'pod/echo', '--timeout=20s']);
   await cluster.ok(['rollout', 'status', 'deploy/many', '--timeout=20s']);
 });
-after(() => cluster.stop());
+after(() => cluster?.stop());
 
 /** Starts `kubectl port-forward` to free local ports, and answers them in order. */
 async function forward(

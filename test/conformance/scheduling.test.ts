@@ -11,7 +11,7 @@ before(async () => {
   cluster = await startCluster({ flags: ['--node-name', 'one.test'] });
   node = 'one.test';
 });
-after(() => cluster.stop());
+after(() => cluster?.stop());
 afterEach(async () => {
   await cluster.ok(['uncordon', node]);
   await cluster.ok(['delete', 'rs,pods', '--all', '--now']);

@@ -14,7 +14,7 @@ before(async () => {
     await cluster.ok(['wait', '--for=create', 'sa/default', '-n', level, '--timeout=10s']);
   }
 });
-after(() => cluster.stop());
+after(() => cluster?.stop());
 
 const refuse = (pod: object): Promise<string> => cluster.refused(['create', '-f', '-'], { stdin: JSON.stringify(pod) });
 

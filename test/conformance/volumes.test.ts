@@ -30,7 +30,7 @@ before(async () => {
   ]);
 });
 after(async () => {
-  await cluster.stop();
+  await cluster?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -9,7 +9,7 @@ let cluster: TestCluster;
 before(async () => {
   cluster = await startCluster();
 });
-after(() => cluster.stop());
+after(() => cluster?.stop());
 
 function deployment(name: string, replicas: number, more: Partial<Deployment['spec']> & { env?: string } = {}): object {
   const { env = 'first', ...spec } = more;

@@ -137,7 +137,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   try {
     await ready.promise;
   } catch (error) {
-    child.kill('SIGKILL');
+    child.kill('SIGTERM');
+    await exited;
+    if (options.dataDirectory === undefined) await rm(dataDirectory, { recursive: true, force: true });
     throw error;
   } finally {
     clearTimeout(timer);
