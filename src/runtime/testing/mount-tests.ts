@@ -82,7 +82,7 @@ export function mountTests(fixture: () => RuntimeFixture): void {
       const two = await pod.start({ name: 'two', mounts });
       await shell(runtime, one, 'echo 1 >/shared/f; echo 2 >/dev/shm/f; echo 3 >/tmp/f; echo 4 >/var/tmp/f');
       assert.equal(
-        (await shell(runtime, two, 'cat /shared/f /dev/shm/f; find /tmp /var/tmp -xdev -type f')).stdout,
+        (await shell(runtime, two, 'cat /shared/f /dev/shm/f; find /tmp /var/tmp -name f')).stdout,
         '1\n2\n',
       );
       await pod.remove();
@@ -103,9 +103,12 @@ export function mountTests(fixture: () => RuntimeFixture): void {
         '/proc/sys/kernel/hostname',
       ])
         assert.notEqual((await shell(runtime, id, `echo x >${path}`)).exitCode, 0, path);
-      assert.equal((await shell(runtime, id, 'echo x >/tmp/x && echo x >/var/tmp/x && cat /tmp/x')).stdout, 'x\n');
+      assert.equal(
+        (await shell(runtime, id, 'echo x >/tmp/own && echo x >/var/tmp/own && cat /tmp/own')).stdout,
+        'x\n',
+      );
       const strict = await pod.start({ name: 'strict', security: { readOnlyRootFilesystem: true } });
-      assert.match((await shell(runtime, strict, 'echo x >/tmp/x')).stderr, /Read-only file system/);
+      assert.match((await shell(runtime, strict, 'echo x >/tmp/own')).stderr, /Read-only file system/);
       assert.equal((await shell(runtime, strict, 'echo x >/dev/shm/x && cat /dev/shm/x')).stdout, 'x\n');
       await pod.remove();
     });
