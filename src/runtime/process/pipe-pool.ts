@@ -128,7 +128,13 @@ export class PipePool {
         if (readlinkSync(out).startsWith('pipe:')) this.#ready.push(new Pipe(openSync(out, constants.O_RDWR)));
       }
       // With both ends in our hands none of them would ever see an end.
-      for (const pid of pids) process.kill(pid, 'SIGKILL');
+      for (const pid of pids) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // Gone already: on a busy machine its neighbour's end comes first.
+        }
+      }
     } finally {
       child.removeAllListeners('exit');
       child.on('error', () => undefined);
