@@ -386,14 +386,17 @@ describe('a node’s kubelet is verified', () => {
       const log = await admin.get('/api/v1/namespaces/default/pods/other/log');
       assert.equal(log.status, 500);
       assert.match(log.json.message, reason);
-      await new Promise<void>((resolve) => setTimeout(resolve, 100));
-      const events = (await admin.get('/api/v1/namespaces/default/events')).json.items;
-      assert.ok(
-        events.some(
+      // The event is written after the answer.
+      const told = async (): Promise<boolean> =>
+        (await admin.get('/api/v1/namespaces/default/events')).json.items.some(
           (e: { message: string; involvedObject: { name: string } }) =>
             e.involvedObject.name === 'n2' && reason.test(e.message),
-        ),
-      );
+        );
+      const end = Date.now() + 10_000;
+      while (!(await told())) {
+        assert.ok(Date.now() < end, 'an event says why');
+        await new Promise<void>((resolve) => setTimeout(resolve, 20));
+      }
       const path = server.paths.get('apiserver-to-kubelet.n2');
       assert.match(path?.status.lastFailure?.reason ?? '', reason);
     });
