@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { ProtocolError } from '../lib/errors.ts';
 import { negotiate, remoteCommandFeatures, spdyRemoteCommandProtocols } from '../wire/channels/stream-protocols.ts';
 import { MAX_REMOTE_COMMAND_STREAMS, STREAM_CREATION_TIMEOUT_MS } from './limits.ts';
 import type { RemoteCommandOptions, RemoteCommandSession } from './remote-command-session.ts';
@@ -80,9 +81,12 @@ export async function acceptSpdyRemoteCommand(
 
 async function allStreams(connection: SpdyConnection, complete: Promise<void>, timeoutMs: number): Promise<void> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error('timed out waiting for client to create streams')), timeoutMs);
+  const timer = setTimeout(
+    () => late.reject(new ProtocolError('timed out waiting for client to create streams')),
+    timeoutMs,
+  );
   const closed = connection.closed.then(() => {
-    throw connection.error ?? new Error('the client closed the connection before it created its streams');
+    throw connection.error ?? new ProtocolError('the client closed the connection before it created its streams');
   });
   try {
     await Promise.race([complete, late.promise, closed]);
