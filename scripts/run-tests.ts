@@ -26,8 +26,8 @@ const folder = mkdtempSync(join(tmpdir(), 'cwt-'));
 chmodSync(folder, 0o711); // pods run as other users
 const before = kernelState();
 const stop = new AbortController();
-const whole = setTimeout(() => stop.abort(), 25 * MINUTE * factor);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+const whole = setTimeout(() => stop.abort('the whole run took too long'), 25 * MINUTE * factor);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort(signal));
 
 const results: FileResult[] = [];
 const started = Date.now();

@@ -49,7 +49,13 @@ export function processesWith(...marks: readonly string[]): Leftover[] {
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => pid !== process.pid && carries(pid, marks) && !isGone(pid))
-    .map((pid) => ({ pid, command: read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim().slice(0, 200) }));
+    .map((pid) => ({
+      pid,
+      command: read(`/proc/${pid}/cmdline`)
+        .replaceAll(/\s+|\0/g, ' ')
+        .trim()
+        .slice(0, 160),
+    }));
 }
 
 /** What of them is still there after a while; it is killed. */

@@ -65,8 +65,8 @@ test('a process that is left behind is a failure and is ended, even without the 
     });
   `);
   assert.equal(result.passed, 1);
-  const [failure = ''] = failuresOf(result);
-  const [, pid] = /^FILE: left a process behind: (\d+) \/bin\/sleep 612\.25$/.exec(failure) ?? assert.fail(failure);
+  const why = result.failures[0]?.why ?? '';
+  const [, pid] = /^left processes behind:\n(\d+) \/bin\/sleep 612\.25$/.exec(why) ?? assert.fail(why);
   for (let i = 0; i < 100 && existsSync(`/proc/${pid}/fd/0`); i++) await new Promise((done) => setTimeout(done, 20));
   assert.equal(existsSync(`/proc/${pid}/exe`) && existsSync(`/proc/${pid}/fd/0`), false);
 });

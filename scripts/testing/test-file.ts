@@ -51,9 +51,8 @@ export async function runTestFile(
     if (failures.length === 0 || !reason.startsWith('exit code')) fail(reason);
   } else if (!lines.some((line) => line.type === 'end')) fail('the process ended before its tests did');
   else if (passed + failures.length + skipped.length === 0) fail('there is no test in this file');
-  for (const { pid, command } of await endLeftovers(`CAUSEWAY_TEST_FOLDER=${folder}\0`, `${folder}/`)) {
-    fail(`left a process behind: ${pid} ${command}`);
-  }
+  const left = await endLeftovers(`CAUSEWAY_TEST_FOLDER=${folder}\0`, `${folder}/`);
+  if (left.length > 0) fail(`left processes behind:${left.map(({ pid, command }) => `\n${pid} ${command}`).join('')}`);
   for (const why of cleanUp(folder, temporary)) fail(why);
   return { file, passed, skipped, failures, seconds: (Date.now() - started) / 1000, output };
 }
@@ -87,7 +86,7 @@ function spawnFile(file: string, run: Run): Promise<{ reason: string | undefined
       ended ??= why;
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     };
-    const onStop = () => end('stopped, because the whole run took too long');
+    const onStop = () => end(`stopped: ${String(run.stop.reason)}`);
     const timer = setTimeout(() => end(`did not end within ${run.timeoutMs / 1000} s`), run.timeoutMs);
     run.stop.addEventListener('abort', onStop);
     if (run.stop.aborted) onStop();
