@@ -8,7 +8,7 @@ export interface Leftover {
 }
 
 /** How long a process that was told to end may take. */
-const GRACE_MS = 3_000;
+const GRACE_MS = 10_000;
 
 function read(path: string): string {
   try {
