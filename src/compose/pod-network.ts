@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { CausewayError } from '../lib/errors.ts';
 import { podNetworkInUse } from '../runtime/process/network.ts';
@@ -14,22 +15,56 @@ const FILE = 'pod-network.json';
 const PARTS = 256;
 
 /**
- * The choice of an earlier start, or a free part of `10.244.0.0/16`: the search begins where the directory's name says, so that two
- * clusters that start at the same time do not both take the first one.
+ * The choice of an earlier start, or a free part of `10.244.0.0/16`. While this process lives nobody else on this machine is given it,
+ * also one that starts at the same moment; `release` gives it back.
  */
-export async function choosePodNetwork(root: string): Promise<PodNetworkChoice> {
+export async function choosePodNetwork(root: string): Promise<PodNetworkChoice & { release(): Promise<void> }> {
   const path = join(root, FILE);
   const known = await readFile(path, 'utf8').catch(() => undefined);
-  if (known !== undefined) return JSON.parse(known) as PodNetworkChoice;
+  if (known !== undefined) {
+    const choice = JSON.parse(known) as PodNetworkChoice;
+    const claim = await claimed(choice.podCidr);
+    if (claim === undefined)
+      throw new CausewayError(
+        'Conflict',
+        `the pod network ${choice.podCidr} is in use by another cluster on this machine`,
+      );
+    return { ...choice, release: () => released(claim) };
+  }
   const hash = createHash('sha256').update(root).digest();
   const bridge = `cw${hash.toString('hex').slice(0, 10)}`;
   for (let i = 0; i < PARTS; i++) {
     const podCidr = `10.244.${((hash[0] ?? 0) + i) % PARTS}.0/24`;
-    if (podNetworkInUse(podCidr, bridge) !== undefined) continue;
+    const claim = await claimed(podCidr);
+    if (claim === undefined) continue;
+    if (podNetworkInUse(podCidr, bridge) !== undefined) {
+      await released(claim);
+      continue;
+    }
     const choice = { podCidr, bridge };
     await writeFile(`${path}.new`, `${JSON.stringify(choice)}\n`, { mode: 0o600 });
     await rename(`${path}.new`, path);
-    return choice;
+    return { ...choice, release: () => released(claim) };
   }
   throw new CausewayError('Conflict', 'every part of the pod network 10.244.0.0/16 is in use on this machine');
+}
+
+/**
+ * An abstract socket (unix(7)) is one to a network namespace, which is what a pod network must be too, and ends with its process however
+ * that ends. undefined: somebody else has it.
+ */
+function claimed(podCidr: string): Promise<Server | undefined> {
+  const server = createServer((socket) => socket.destroy());
+  server.unref();
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(undefined);
+      else reject(error);
+    });
+    server.listen({ path: `\0causeway-pod-network-${podCidr}` }, () => resolve(server));
+  });
+}
+
+function released(claim: Server): Promise<void> {
+  return new Promise((resolve) => claim.close(() => resolve()));
 }

@@ -91,6 +91,7 @@ async function startAll(
   const { log, progress } = options;
   const clock = systemClock;
   const network = await choosePodNetwork(directory.root);
+  stops.push(() => network.release());
   const startingRuntime = createProcessRuntime({
     stateDirectory: directory.runtimeDirectory,
     nodePodCidr: network.podCidr,
