@@ -92,7 +92,7 @@ describe('a pod', { concurrency: 6 }, () => {
     const { state, lastState } = status(again) ?? {};
     const third = (state?.running ?? state?.terminated ?? lastState?.terminated)?.startedAt ?? '';
     const waited = (Date.parse(third) - Date.parse(started)) / 1000;
-    assert.ok(waited >= 9 && waited <= 20, `waited ${waited} s`);
+    assert.ok(waited >= 9 && waited <= 20, `waited ${waited} s: ${JSON.stringify([pod.status, again.status])}`);
     await cluster.ok(['delete', 'pod', 'crash', '--now']);
   });
 
@@ -135,7 +135,9 @@ describe('a pod', { concurrency: 6 }, () => {
     );
     assert.equal(crashing.status?.phase, 'Pending');
     assert.equal(condition(crashing, 'Initialized')?.message, 'containers with incomplete status: [i1]');
-    assert.match(await cluster.ok(['get', 'pod', 'initcrash', '--no-headers']), / Init:CrashLoopBackOff /);
+    await cluster.until('Init:CrashLoopBackOff to be shown', async () =>
+      (await cluster.ok(['get', 'pod', 'initcrash', '--no-headers'])).includes(' Init:CrashLoopBackOff '),
+    );
     await cluster.ok(['delete', 'pod', 'init', 'initcrash', '--now']);
   });
 
