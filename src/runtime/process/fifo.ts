@@ -68,7 +68,9 @@ export class FifoPool {
     if (this.#ready.length < LOW) this.#fill().catch(() => undefined);
   }
 
-  close(): void {
+  /** Waits for mkfifo(1): what it makes while its directory is removed would stay. */
+  async close(): Promise<void> {
+    await this.#filling?.catch(() => undefined);
     this.#ready = [];
     rmSync(this.#directory, { recursive: true, force: true });
   }

@@ -357,7 +357,7 @@ class ProcessRuntime implements Runtime {
     await Promise.all([...this.#containers.values()].map((container) => container.close()));
     for (const sandbox of this.#sandboxes.values()) sandbox.close();
     this.#events.close();
-    this.#context.fifos.close();
+    await this.#context.fifos.close();
     this.#context.pipes.close();
     if (inUse) return;
     await Promise.all([...this.#containers.keys()].map((id) => this.#host.cgroups?.open(id).remove()));
