@@ -22,7 +22,7 @@ export function checkMountableSecrets(attributes: AdmissionAttributes, account: 
   }
   const kinds: readonly (readonly [string, readonly (Container | EphemeralContainer)[]])[] = [
     ['init container', spec.initContainers ?? []],
-    ['container', spec.containers],
+    ['container', spec.containers ?? []],
     ['ephemeral container', spec.ephemeralContainers ?? []],
   ];
   for (const [kind, containers] of kinds) {

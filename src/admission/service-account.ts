@@ -78,7 +78,7 @@ export class ServiceAccount implements AdmissionPlugin {
     const existing = (spec.volumes ?? []).find((volume) => volume.name.startsWith(VOLUME_PREFIX));
     const name = existing?.name ?? `${VOLUME_PREFIX}${this.#deps.randomSuffix(5)}`;
     let needed = false;
-    for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+    for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {
       needed = mountAt(container, name) || needed;
     }
     if (needed && existing === undefined) spec.volumes = [...(spec.volumes ?? []), tokenVolume(name)];

@@ -2,6 +2,8 @@
 export const limits = {
   /** Bytes of a request body, as Kubernetes': stops memory exhaustion by one request. */
   maxBodyBytes: 3 * 1024 * 1024,
+  /** Ms in which what a client still sends is thrown away after it was answered, so that it can read the answer. */
+  lingerMs: 500,
   /** Bytes of all request headers and the request line. An exec command travels in the URL, so Node's 16 KiB is too small. */
   maxHeaderBytes: 128 * 1024,
   /** Header lines of an HTTP/2 request: stops a flood of tiny headers. */

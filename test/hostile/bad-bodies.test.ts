@@ -361,6 +361,30 @@ const rows: readonly Row[] = [
     'NotFound',
     /^namespaces "nowhere" not found$/,
   ],
+  [
+    'a pod without containers',
+    '/api/v1/namespaces/empty/pods',
+    { body: { metadata: { name: 'x' }, spec: {} } },
+    422,
+    'Invalid',
+    /spec\.containers: Required value/,
+  ],
+  [
+    'a pod without a spec',
+    '/api/v1/namespaces/empty/pods',
+    { body: { metadata: { name: 'x' } } },
+    422,
+    'Invalid',
+    /spec\.containers: Required value/,
+  ],
+  [
+    'a Deployment without a template',
+    '/apis/apps/v1/namespaces/empty/deployments',
+    { body: { metadata: { name: 'x' }, spec: { selector: { matchLabels: { a: 'b' } } } } },
+    422,
+    'Invalid',
+    /spec\.template/,
+  ],
   // State.
   [
     'what is there already',

@@ -33,9 +33,6 @@ const brokenStatus = new Map([
   ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
 ]);
 
-/** Ms that a client has to read why it was refused; closing at once would reset the answer away while it still sends. */
-const LINGER_MS = 500;
-
 function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (!socket.writable) {
     socket.destroy();
@@ -45,7 +42,7 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
   socket.removeAllListeners('data');
   socket.resume();
-  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  setTimeout(() => socket.destroy(), limits.lingerMs).unref();
 }
 
 /** RFC 9112 §3.2. Node asks for one itself, takes several, and goes on with what follows the request that it refused. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { limits } from '../limits.ts';
 import { readBody } from './body-reader.ts';
 import type { BodyWriter, Connection, Exchange, ResponseHeaders, Upgrade } from './exchange.ts';
 
@@ -77,26 +78,39 @@ export class Http1Exchange implements Exchange {
     const all: ResponseHeaders = { ...headers, ...this.extraHeaders };
     if (length !== undefined) all['content-length'] = String(length);
     // A body that was not read must not be taken for the next request; and no request follows one that asked to upgrade.
-    if (this.upgrade !== undefined || !(this.#request.complete || this.#bodiless())) all['connection'] = 'close';
+    if (this.upgrade !== undefined || this.#unread()) all['connection'] = 'close';
     response.writeHead(status, all as unknown as Record<string, string>);
     return true;
   }
 
-  #bodiless(): boolean {
-    const { headers } = this.#request;
-    return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+  /** Whether a part of the body is still to come. */
+  #unread(): boolean {
+    const { headers, complete } = this.#request;
+    const bodiless = headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
+    return !complete && !bodiless;
   }
 
   respond(status: number, headers: ResponseHeaders, ...body: readonly Uint8Array[]): void {
     const length = body.reduce((sum, piece) => sum + piece.length, 0);
+    const unread = this.upgrade === undefined && this.#unread();
     if (!this.#start(status, headers, length)) return;
-    if (this.method === 'HEAD' || body.length === 0) {
-      this.#response.end();
-      return;
+    if (this.method !== 'HEAD') {
+      this.sentBytes += length;
+      for (const piece of unread ? body : body.slice(0, -1)) this.#response.write(piece);
     }
-    this.sentBytes += length;
-    for (const piece of body.slice(0, -1)) this.#response.write(piece);
-    this.#response.end(body.at(-1));
+    if (unread) this.#endAfterBody();
+    else this.#response.end(this.method === 'HEAD' ? undefined : body.at(-1));
+  }
+
+  /** The answer is whole; closing under a client that still sends would take it away before it is read (RFC 9112 §9.6). */
+  #endAfterBody(): void {
+    const end = (): void => {
+      clearTimeout(timer);
+      this.#response.end();
+    };
+    const timer = setTimeout(end, limits.lingerMs);
+    timer.unref();
+    this.#request.once('end', end).once('close', end).resume();
   }
 
   stream(status: number, headers: ResponseHeaders): BodyWriter {
