@@ -71,7 +71,8 @@ export function statusOf(error: unknown): Status & { readonly code: number } {
   };
 }
 
-/** True for an error whose cause an operator must find in the log, because the caller is told nothing. */
+/** True for an error whose cause an operator must find in the log, because the caller is told nothing. A caller's own mistake is none. */
 export function isUnexpected(error: unknown): boolean {
-  return !(error instanceof CausewayError || error instanceof ProtocolError) || error.cause !== undefined;
+  if (error instanceof ProtocolError) return false;
+  return !(error instanceof CausewayError) || (error.cause !== undefined && httpOf[error.code].code >= 500);
 }

@@ -78,10 +78,14 @@ function annotations(request: ApiRequest): string {
   return members === '' ? '' : `,"annotations":{${members}}`;
 }
 
+const QUOTING: ReadonlySet<number> = new Set([400, 422]);
+
 function responseStatus(request: ApiRequest, code: number): string {
   if (request.failure === undefined) return `,"responseStatus":{"metadata":{},"code":${code}}`;
   const { message, reason } = request.failure;
-  return `,"responseStatus":${JSON.stringify({ metadata: {}, status: 'Failure', message, reason, code })}`;
+  // What is wrong with a body is said by quoting it: a part of a Secret, or how the variables of a pod differ.
+  const said = QUOTING.has(request.failure.code) ? {} : { message };
+  return `,"responseStatus":${JSON.stringify({ metadata: {}, status: 'Failure', ...said, reason, code })}`;
 }
 
 /** The same user makes many requests, and its object is the same for a whole connection. */
