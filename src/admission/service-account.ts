@@ -75,7 +75,7 @@ export class ServiceAccount implements AdmissionPlugin {
   }
 
   #mountToken(spec: PodSpec): void {
-    const existing = (spec.volumes ?? []).find((volume) => volume.name.startsWith(VOLUME_PREFIX));
+    const existing = (spec.volumes ?? []).find(({ name }) => name?.startsWith(VOLUME_PREFIX));
     const name = existing?.name ?? `${VOLUME_PREFIX}${this.#deps.randomSuffix(5)}`;
     let needed = false;
     for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {

@@ -208,6 +208,23 @@ function isOurs(status: number): boolean {
   return status >= 500 && status !== 504;
 }
 
+/** Copies of a value, each with one part of it taken out, or replaced by nothing of some kind. */
+function* withEachPartChanged(value: unknown, where = ''): Generator<readonly [what: string, changed: unknown]> {
+  if (typeof value !== 'object' || value === null) return;
+  const entries = Object.entries(value);
+  const rebuilt = (key: string, other: readonly [] | readonly [unknown]): unknown => {
+    const rest = entries.flatMap(([k, v]) => (k === key ? other.map((o) => [k, o] as const) : [[k, v] as const]));
+    return Array.isArray(value) ? rest.map(([, v]) => v) : Object.fromEntries(rest);
+  };
+  for (const [key, part] of entries) {
+    const at = `${where}/${key}`;
+    yield [`without ${at}`, rebuilt(key, [])];
+    for (const nothing of [null, {}, [], '', 0, [null]])
+      yield [`${at} = ${JSON.stringify(nothing)}`, rebuilt(key, [nothing])];
+    for (const [what, changed] of withEachPartChanged(part, at)) yield [what, rebuilt(key, [changed])];
+  }
+}
+
 describe(`an apiserver, fuzzed with seed ${seed}`, () => {
   it('takes almost good objects in JSON, in patches and in protobuf, or says what is wrong', {
     timeout: FUZZ_MS + 60_000,
@@ -316,6 +333,34 @@ describe(`an apiserver, fuzzed with seed ${seed}`, () => {
     );
     await lists();
     await target.alive();
+  });
+
+  it('takes a good object of which any one part is left out, null or empty, or says what is wrong', {
+    timeout: 120_000,
+  }, async () => {
+    const failed: string[] = [];
+    let count = 0;
+    for (const [path, object] of objects) {
+      const variants = [...withEachPartChanged(object)];
+      const requests = variants.map(([what, body]) => async () => {
+        for (const method of ['POST', 'PATCH'] as const) {
+          const answer =
+            method === 'POST'
+              ? await target.admin.send(`${path}?dryRun=All`, { body: JSON.stringify(body) ?? 'null' })
+              : await target.admin.send(`${path}/${object.metadata.name}?dryRun=All`, {
+                  method,
+                  headers: { 'content-type': 'application/strategic-merge-patch+json' },
+                  body: JSON.stringify(body) ?? 'null',
+                });
+          count++;
+          if (isOurs(answer.status))
+            failed.push(`${method} ${path}, ${what}: ${answer.status} ${answer.json?.message}`);
+        }
+      });
+      while (requests.length > 0) await Promise.all(requests.splice(0, 16).map((one) => one()));
+    }
+    assert.deepEqual(failed, []);
+    assert.ok(count > 1_000, String(count));
   });
 
   /** Everything that was let in can be read, in every form. */
