@@ -131,12 +131,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       },
       podCidr: options.podCidr,
       labels: {},
+      registered: async (uid) => {
+        // The certificate names this very Node object: one of the same name that comes later is another node.
+        nodeUid = uid;
+        await serving.renew();
+      },
       clock,
       log: log.child('kubelet'),
     });
-    nodeUid = await registration.register(abort.signal);
-    // From here on the certificate names this very Node object: one of the same name that comes later is another node.
-    await serving.renew();
+    await registration.register(abort.signal);
     observer.opened({ path: 'kubelet-to-runtime', from: user, to: 'runtime', transport: 'in-process' });
     await kubelet.watchPods();
     await informers.start(abort.signal);

@@ -1,4 +1,4 @@
-import type { Node } from '../api/generated/types.ts';
+import type { Node, NodeStatus } from '../api/generated/types.ts';
 import { LEASES, NODES } from '../client/resources.ts';
 import type { RestClient } from '../client/rest-client.ts';
 import { type Clock, rfc3339Micro } from '../lib/clock.ts';
@@ -21,6 +21,8 @@ export interface RegistrationDependencies {
   readonly facts: NodeFacts;
   readonly podCidr: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Told when there is a Node object, and when there is another one: somebody deleted the first. */
+  readonly registered: (nodeUid: string) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -30,13 +32,14 @@ export class NodeRegistration {
   readonly #d: RegistrationDependencies;
   #statusAt = 0;
   #lastStatus = '';
+  #uid = '';
 
   constructor(dependencies: RegistrationDependencies) {
     this.#d = dependencies;
   }
 
-  /** Creates or updates the Node; answers its UID. Throws when the apiserver refuses. */
-  async register(signal: AbortSignal): Promise<string> {
+  /** Creates or updates the Node. Throws when the apiserver refuses. */
+  async register(signal: AbortSignal): Promise<void> {
     const { client, facts } = this.#d;
     let node: Node;
     try {
@@ -45,9 +48,15 @@ export class NodeRegistration {
       if (!isCode(error, 'NotFound')) throw error;
       node = await client.create(NODES, this.#fresh(), signal);
     }
+    await this.#notice(node);
     await this.#writeStatus(node, signal);
     await this.#renewLease(node.metadata.uid ?? '', signal);
-    return node.metadata.uid ?? '';
+  }
+
+  async #notice({ metadata: { uid = '' } }: Node): Promise<void> {
+    if (uid === this.#uid) return;
+    await this.#d.registered(uid);
+    this.#uid = uid;
   }
 
   /** Renews the lease and the status until `signal` aborts. */
@@ -56,6 +65,7 @@ export class NodeRegistration {
     while (await sleep(failures === 0 ? RENEW_MS : backoff(failures, 200, RENEW_MS), signal)) {
       try {
         const node = await this.#d.client.get(NODES, '', this.#d.facts.nodeName, signal);
+        await this.#notice(node);
         await this.#renewLease(node.metadata.uid ?? '', signal);
         await this.#writeStatus(node, signal);
         failures = 0;
@@ -90,12 +100,15 @@ export class NodeRegistration {
       ...status,
       conditions: status.conditions?.map((c) => ({ ...c, lastHeartbeatTime: '' })),
     });
-    if (comparable === this.#lastStatus && clock.now() - this.#statusAt < STATUS_MS) return;
+    const recent = clock.now() - this.#statusAt < STATUS_MS;
+    // What somebody else wrote there is put right: the address is where the control plane looks for this node.
+    if (comparable === this.#lastStatus && recent && says(node.status, status)) return;
     await client.patch(
       NODES,
       { namespace: '', name: facts.nodeName, subresource: 'status' },
       'strategic',
-      { status },
+      // Addresses are merged by their type, and one that is not ours must not stay.
+      { status: { ...status, addresses: [{ $patch: 'replace' }, ...(status.addresses ?? [])] } },
       signal,
     );
     this.#statusAt = clock.now();
@@ -118,4 +131,17 @@ export class NodeRegistration {
       await client.create(LEASES, { metadata: { ...where, ownerReferences: [owner] }, spec }, signal);
     }
   }
+}
+
+/** Whether a stored status says of this node what decides how it is reached and used. */
+function says(stored: NodeStatus | undefined, status: NodeStatus): boolean {
+  const routes = ({ addresses, daemonEndpoints }: NodeStatus): string =>
+    JSON.stringify([addresses?.map(({ type, address }) => [type, address]), daemonEndpoints?.kubeletEndpoint?.Port]);
+  return (
+    stored !== undefined &&
+    routes(stored) === routes(status) &&
+    (status.conditions ?? []).every(({ type, status: own }) =>
+      stored.conditions?.some((condition) => condition.type === type && condition.status === own),
+    )
+  );
 }

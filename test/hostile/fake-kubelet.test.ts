@@ -4,37 +4,35 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ClusterPki } from '../../src/pki/cluster-pki.ts';
 import type { IssuedCertificate } from '../../src/pki/issued-certificate.ts';
-import { kubeletServingRequest } from '../../src/pki/kubelet-identity.ts';
 import { testAuthority } from '../../src/pki/testing/test-peers.ts';
 import { shellPod, WAIT } from '../support/pods.ts';
 import { type FakeKubelet, startFakeKubelet } from './support/fake-kubelet.ts';
+import { createGhostNode, type GhostNode } from './support/ghost-node.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 let target: Target;
+let node: GhostNode;
 
 before(async () => {
   target = await startTarget();
   await target.cluster.create(shellPod('victim', `echo a line of the honest node; ${WAIT}`));
   await target.cluster.ok(['wait', '--for=condition=Ready', 'pod/victim', '--timeout=20s']);
+  node = await createGhostNode(target);
 });
 after(() => target.close());
 
 const MARKER = `marker-${randomUUID()}`;
 const COMMANDS = [
-  ['logs', 'victim'],
-  ['exec', 'victim', '--', 'echo', MARKER],
-  ['attach', 'victim'],
-  ['port-forward', 'pod/victim', ':8080'],
+  ['logs', 'haunted'],
+  ['exec', 'haunted', '--', 'echo', MARKER],
+  ['attach', 'haunted'],
+  ['port-forward', 'pod/haunted', ':8080'],
 ] as const;
 
 /** What kubectl's four ways into a pod say while `fake` stands where the kubelet should. */
 async function askEachWay(fake: FakeKubelet): Promise<string[]> {
-  await target.pointNodeAt(fake.port);
-  try {
-    return await Promise.all(COMMANDS.map((command) => target.cluster.refused(command)));
-  } finally {
-    await target.pointNodeAt(target.kubeletPort);
-  }
+  await node.pointAt(fake.port);
+  return Promise.all(COMMANDS.map((command) => target.cluster.refused(command)));
 }
 
 async function honestPathWorks(): Promise<void> {
@@ -43,14 +41,7 @@ async function honestPathWorks(): Promise<void> {
 }
 
 describe('somebody on the address of a node', () => {
-  const serving = (change: { nodeName?: string; nodeUid?: string }) =>
-    kubeletServingRequest({
-      nodeName: target.nodeName,
-      nodeUid: target.nodeUid,
-      dnsNames: [target.nodeName],
-      ipAddresses: ['127.0.0.1'],
-      ...change,
-    });
+  const serving = (change?: Parameters<GhostNode['serving']>[0]) => node.serving(change);
   const impostors: readonly [name: string, show: () => Promise<IssuedCertificate | undefined>, reason: () => string][] =
     [
       [
@@ -61,14 +52,13 @@ describe('somebody on the address of a node', () => {
       [
         "with another node's certificate of the right CA",
         async () => target.pki.issueServing(serving({ nodeName: 'other' })),
-        () =>
-          `tls: failed to verify certificate: x509: certificate is valid for node "other", not "${target.nodeName}"`,
+        () => `tls: failed to verify certificate: x509: certificate is valid for node "other", not "${node.name}"`,
       ],
       [
         'with the certificate of a Node object that had this name before',
         async () => target.pki.issueServing(serving({ nodeUid: '00000000-0000-4000-8000-000000000000' })),
         () =>
-          `tls: failed to verify certificate: x509: certificate of node "${target.nodeName}" is for UID 00000000-0000-4000-8000-000000000000, not ${target.nodeUid}`,
+          `tls: failed to verify certificate: x509: certificate of node "${node.name}" is for UID 00000000-0000-4000-8000-000000000000, not ${node.uid}`,
       ],
       [
         'with a certificate of the node that has expired',
@@ -81,7 +71,7 @@ describe('somebody on the address of a node', () => {
       ],
       [
         "with the node's client certificate",
-        async () => target.pki.issueClient({ user: `system:node:${target.nodeName}`, groups: ['system:nodes'] }),
+        async () => target.pki.issueClient({ user: `system:node:${node.name}`, groups: ['system:nodes'] }),
         () => 'tls: failed to verify certificate: x509: certificate specifies an incompatible key usage',
       ],
       ['that speaks plain HTTP', async () => undefined, () => 'tls: wrong version number'],
@@ -96,7 +86,7 @@ describe('somebody on the address of a node', () => {
       });
       try {
         const said = await askEachWay(fake);
-        const path = 'https://kubelet/containerLogs/default/victim/main';
+        const path = 'https://kubelet/containerLogs/default/haunted/main';
         assert.equal(said[0], `Error from server: Get "${path}": ${reason()}`);
         for (const text of said.slice(1)) assert.ok(text.includes(`error dialing backend: ${reason()}`), text);
         assert.ok(fake.connections >= COMMANDS.length, 'each of them was tried');
@@ -114,15 +104,61 @@ describe('somebody on the address of a node', () => {
           'events',
           '--field-selector=reason=KubeletVerificationFailed,type=Warning,involvedObject.kind=Node',
         ]);
-        return events.items.some((e) => e.message === reason() && e.involvedObject.uid === target.nodeUid);
+        return events.items.some((e) => e.message === reason() && e.involvedObject.uid === node.uid);
       });
       const path = await target.cluster.json<{ status: { lastFailure: { reason: string } } }>([
         'get',
         'communicationpath',
-        `apiserver-to-kubelet.${target.nodeName}`,
+        `apiserver-to-kubelet.${node.name}`,
       ]);
       assert.equal(path.status.lastFailure.reason, reason());
       await honestPathWorks();
     });
   }
+
+  it('that the Node was pointed to is left again as soon as the node notices', { timeout: 60_000 }, async () => {
+    const fake = await startFakeKubelet({
+      certificate: testAuthority('causeway-cluster-ca').issueServing(node.serving()),
+    });
+    await target.pointNodeAt(fake.port);
+    // By then the node may have put it right already: whichever it is, nobody else is believed.
+    const said = await target.cluster.kubectl(['logs', 'victim']);
+    assert.match(said.stdout + said.stderr, /certificate signed by unknown authority|^a line of the honest node\n$/);
+    await target.cluster.until('the node’s own address', async () => {
+      const read = await target.admin.send(`/api/v1/nodes/${target.nodeName}`);
+      return read.json.status.daemonEndpoints.kubeletEndpoint.Port === target.kubeletPort;
+    });
+    await fake.close();
+    await honestPathWorks();
+  });
+
+  it('is not taken for the node that was deleted and came again', { timeout: 60_000 }, async () => {
+    await target.cluster.ok(['delete', 'node', target.nodeName]);
+    await target.cluster.until(
+      'the node to register again',
+      async () => {
+        const read = await target.admin.send(`/api/v1/nodes/${target.nodeName}`);
+        return (
+          read.status === 200 &&
+          read.json.metadata.uid !== target.nodeUid &&
+          read.json.status?.daemonEndpoints !== undefined
+        );
+      },
+      30_000,
+    );
+    // Its certificate is for the new Node object.
+    await target.cluster.until(
+      'the honest way',
+      async () => (await target.cluster.kubectl(['logs', 'victim'])).code === 0,
+    );
+    await honestPathWorks();
+    // One that still shows the old UID is not it.
+    const { nodeName } = target;
+    const old = target.pki.issueServing(node.serving({ nodeName, nodeUid: target.nodeUid, dnsNames: [nodeName] }));
+    const fake = await startFakeKubelet({ certificate: old });
+    await target.pointNodeAt(fake.port);
+    const said = await target.cluster.kubectl(['logs', 'victim']);
+    assert.match(said.stdout + said.stderr, /is for UID [0-9a-f-]+, not [0-9a-f-]+$|^a line of the honest node\n$/m);
+    await fake.close();
+  });
 });

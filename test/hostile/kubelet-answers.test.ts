@@ -2,22 +2,21 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { kubeletServingRequest } from '../../src/pki/kubelet-identity.ts';
-import { shellPod, WAIT } from '../support/pods.ts';
 import { type FakeKubelet, startFakeKubelet } from './support/fake-kubelet.ts';
+import { createGhostNode, type GhostNode } from './support/ghost-node.ts';
 import { answersIn, RawConnection } from './support/raw-connection.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 /** The kubelet itself is in the attacker's hands: its certificate is right, and what it says is not. */
 
 let target: Target;
+let node: GhostNode;
 let token: string;
 let fake: FakeKubelet | undefined;
 
 before(async () => {
   target = await startTarget();
-  await target.cluster.create(shellPod('victim', WAIT));
-  await target.cluster.ok(['wait', '--for=condition=Ready', 'pod/victim', '--timeout=20s']);
+  node = await createGhostNode(target);
   await target.cluster.ok(['create', 'serviceaccount', 'operator']);
   await target.cluster.ok([
     'create',
@@ -30,21 +29,18 @@ before(async () => {
 });
 after(() => target.close());
 afterEach(async () => {
-  await target.pointNodeAt(target.kubeletPort);
   await fake?.close();
   fake = undefined;
 });
 
 /** A kubelet with the right certificate that answers as it is told to. */
 async function takeOver(answer: (connection: Socket, head: string) => void): Promise<FakeKubelet> {
-  const { nodeName, nodeUid } = target;
-  const request = kubeletServingRequest({ nodeName, nodeUid, dnsNames: [], ipAddresses: ['127.0.0.1'] });
-  fake = await startFakeKubelet({ certificate: target.pki.issueServing(request), answer });
-  await target.pointNodeAt(fake.port);
+  fake = await startFakeKubelet({ certificate: target.pki.issueServing(node.serving()), answer });
+  await node.pointAt(fake.port);
   return fake;
 }
 
-const EXEC = '/api/v1/namespaces/default/pods/victim/exec?command=id&stdout=1';
+const EXEC = '/api/v1/namespaces/default/pods/haunted/exec?command=id&stdout=1';
 
 function upgradeRequest(path: string, more = ''): string {
   return (
@@ -61,25 +57,25 @@ async function ask(bytes: string): Promise<RawConnection> {
 
 describe('what a verified kubelet may answer to an upgrade', () => {
   const fixed = (text: string) => (connection: Socket) => void connection.write(text);
-  const node = () => JSON.stringify(target.nodeName);
+  const quoted = () => JSON.stringify(node.name);
   const answers: readonly [name: string, (connection: Socket) => void, code: number, message: () => string][] = [
     [
       '200',
       fixed('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'),
       500,
-      () => `error dialing backend: the kubelet of node ${node()} answered 200: ok`,
+      () => `error dialing backend: the kubelet of node ${quoted()} answered 200: ok`,
     ],
     [
       'a redirect',
       fixed('HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1:1/exec\r\ncontent-length: 0\r\n\r\n'),
       500,
-      () => `error dialing backend: the kubelet of node ${node()} answered with a redirect, which is not followed`,
+      () => `error dialing backend: the kubelet of node ${quoted()} answered with a redirect, which is not followed`,
     ],
     [
       '403',
       fixed('HTTP/1.1 403 Forbidden\r\ncontent-length: 7\r\nset-cookie: a=b\r\n\r\nno, no.'),
       500,
-      () => `error dialing backend: the kubelet of node ${node()} refused the apiserver: no, no.`,
+      () => `error dialing backend: the kubelet of node ${quoted()} refused the apiserver: no, no.`,
     ],
     [
       'text that would clear the terminal',
@@ -91,7 +87,7 @@ describe('what a verified kubelet may answer to an upgrade', () => {
       'a status that there is not',
       fixed('HTTP/1.1 999 Nonsense\r\ncontent-length: 0\r\n\r\n'),
       500,
-      () => `error dialing backend: the kubelet of node ${node()} answered 999: status 999`,
+      () => `error dialing backend: the kubelet of node ${quoted()} answered 999: status 999`,
     ],
     ['garbage', fixed('SSH-2.0-OpenSSH_9.2\r\n\r\n'), 500, () => 'error dialing backend: malformed HTTP response'],
     [
@@ -169,8 +165,8 @@ describe('what reaches a kubelet', () => {
     assert.ok(!/x-evil/i.test(answer?.head ?? ''), 'and nothing of its headers reaches the caller');
     client.destroy();
     const [head = ''] = kubelet.heard;
-    const pod = await target.cluster.ok(['get', 'pod', 'victim', '-o', 'jsonpath={.metadata.uid}']);
-    assert.equal(head.split('\r\n')[0], `GET /exec/default/victim/${pod}/main?output=1&command=id HTTP/1.1`);
+    const pod = await target.cluster.ok(['get', 'pod', 'haunted', '-o', 'jsonpath={.metadata.uid}']);
+    assert.equal(head.split('\r\n')[0], `GET /exec/default/haunted/${pod}/main?output=1&command=id HTTP/1.1`);
     assert.deepEqual(headerNames(head), [
       'connection',
       'host',
@@ -241,14 +237,14 @@ describe('what reaches a kubelet', () => {
     const lines = (kubelet.heard[0] ?? '').split('\r\n');
     assert.match(
       lines[0] ?? '',
-      /^GET \/exec\/default\/victim\/[^/]+\/main\?output=1&command=id&command=x\+HTTP%2F1\.1%0D%0A\S+ HTTP\/1\.1$/,
+      /^GET \/exec\/default\/haunted\/[^/]+\/main\?output=1&command=id&command=x\+HTTP%2F1\.1%0D%0A\S+ HTTP\/1\.1$/,
     );
     assert.ok(!lines.some((line) => line.startsWith('X-Injected')));
     const refused: readonly [path: string, code: number, message: RegExp][] = [
-      [`${EXEC}&container=..%2F..%2Fpods`, 400, /container \.\.\/\.\.\/pods is not valid for pod victim/],
-      [`${EXEC}&container=main%3Finput=1`, 400, /container main\?input=1 is not valid for pod victim/],
-      [EXEC.replace('victim', 'victim%2F..%2Fother'), 400, /the request path holds an encoded/],
-      [EXEC.replace('/victim/', '/../'), 400, /the request path holds an empty, "\." or "\.\." segment/],
+      [`${EXEC}&container=..%2F..%2Fpods`, 400, /container \.\.\/\.\.\/pods is not valid for pod haunted/],
+      [`${EXEC}&container=main%3Finput=1`, 400, /container main\?input=1 is not valid for pod haunted/],
+      [EXEC.replace('haunted', 'haunted%2F..%2Fother'), 400, /the request path holds an encoded/],
+      [EXEC.replace('/haunted/', '/../'), 400, /the request path holds an empty, "\." or "\.\." segment/],
       [EXEC.replace('exec?command=id', 'portforward?ports=80%0d%0aX:1'), 400, /invalid port value "80\\r\\nX:1"/],
     ];
     for (const [path, code, message] of refused) {
@@ -269,8 +265,8 @@ describe('logs of a kubelet that is not honest', () => {
       );
     });
     assert.equal(
-      await target.cluster.refused(['logs', 'victim']),
-      `Error from server: the kubelet of node "${target.nodeName}" answered with a redirect, which is not followed`,
+      await target.cluster.refused(['logs', 'haunted']),
+      `Error from server: the kubelet of node "${node.name}" answered with a redirect, which is not followed`,
     );
     assert.equal(elsewhere.connections, 0);
     assert.equal(kubelet.heard.length, 1);
@@ -282,7 +278,7 @@ describe('logs of a kubelet that is not honest', () => {
       connection.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nfirst\n\r\n');
       setTimeout(() => connection.destroy(), 50);
     });
-    const { code, stdout, stderr } = await target.cluster.kubectl(['logs', 'victim']);
+    const { code, stdout, stderr } = await target.cluster.kubectl(['logs', 'haunted']);
     assert.equal(stdout, 'first\n');
     assert.notEqual(code, 0, 'a part of a log must not look like the whole');
     assert.match(stderr, /unexpected EOF|INTERNAL_ERROR/);
@@ -292,7 +288,7 @@ describe('logs of a kubelet that is not honest', () => {
 describe('a kubelet that says nothing', () => {
   it('ends with an error after a while, in the handshake and after it', { timeout: 60_000 }, async () => {
     const silent = await startFakeKubelet({});
-    await target.pointNodeAt(silent.port);
+    await node.pointAt(silent.port);
     const began = Date.now();
     const first = ask(upgradeRequest(EXEC)).then((client) => client.closed(40_000));
     await target.cluster.until('the dial', async () => silent.connections === 1);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { shellPod, WAIT } from '../support/pods.ts';
 import { ApiClient } from './support/api-client.ts';
+import { createGhostNode } from './support/ghost-node.ts';
 import { RawConnection } from './support/raw-connection.ts';
 import { startTarget, type Target } from './support/target.ts';
 
@@ -178,9 +179,9 @@ before(async () => {
     `{"data":{"key":["${secret('value in a list')}"]}}`,
   ]);
 
-  await target.pointNodeAt(1);
-  await cluster.refused(['exec', 'victim', '--', 'true', secret('command for a kubelet that is not there')]);
-  await target.pointNodeAt(target.kubeletPort);
+  const ghost = await createGhostNode(target);
+  await ghost.pointAt(1);
+  await cluster.refused(['exec', ghost.pod, '--', 'true', secret('command for a kubelet that is not there')]);
   secrets.set(
     'private key of the administrator',
     /client-key-data: "?(\S{60})/.exec(await readFile(cluster.kubeconfig, 'utf8'))?.[1] ?? '',
