@@ -25,7 +25,8 @@ function lineOf(event: TestEvent): Line | undefined {
   if (event.type !== 'test:pass' && event.type !== 'test:fail') return undefined;
   const { name, details, skip, todo } = event.data;
   if (event.type === 'test:pass') {
-    if (details.type === 'suite') return undefined;
+    // A suite that is skipped as a whole reports none of its tests.
+    if (details.type === 'suite' && skip === undefined) return undefined;
     return skip === undefined && todo === undefined
       ? { type: 'pass', name }
       : { type: 'skip', name: withReason(name, skip ?? todo) };

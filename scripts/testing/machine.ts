@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 
 /**
  * What a cluster makes in the kernel and must take away again, as lines that say what it is: pods' network namespaces, interfaces,
- * packet rules, control groups, mounts, and whether the machine forwards packets.
+ * packet rules, control groups, mounts, containers, and whether the machine forwards packets.
  */
 export function kernelState(): Set<string> {
   return new Set([
@@ -21,8 +21,16 @@ export function kernelState(): Set<string> {
     ...mounts()
       .filter((path) => basename(path).startsWith('causeway') || path.includes('/causeway-'))
       .map((path) => `mount ${path}`),
+    ...containers().map((directory) => `processes of a container in ${directory}`),
     `ip_forward = ${text('/proc/sys/net/ipv4/ip_forward').trim()}`,
   ]);
+}
+
+/** The data of runtimes whose containers run now: each process of one says where it is kept (`CAUSEWAY_STATE`). */
+function containers(): string[] {
+  return folder('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => /(?:^|\0)CAUSEWAY_STATE=([^\0]+)/.exec(text(`/proc/${pid}/environ`))?.[1] ?? []);
 }
 
 /** Where something is mounted, in this process's view. */

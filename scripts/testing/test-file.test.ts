@@ -35,6 +35,16 @@ test('what passes, fails and is skipped is counted, and a parent is not blamed f
   assert.deepEqual(failuresOf(result), ['b: Error: why b failed', 'inner: Error: why inner failed']);
 });
 
+test('a file whose tests are all skipped does not fail', async () => {
+  const result = await runSource(`
+    import { describe } from 'node:test';
+    describe('all of it', { skip: 'needs root' }, () => test('a', () => {}));
+  `);
+  assert.deepEqual(failuresOf(result), []);
+  assert.equal(result.passed, 0);
+  assert.ok(result.skipped.includes('all of it: needs root'));
+});
+
 test('a file fails that crashes, ends early, is killed, has no test, or hangs', async () => {
   const late = "test('a', () => new Promise((done) => setTimeout(done, 200)));";
   const [crash, early, killed, none, syntax, hangs] = await Promise.all([
