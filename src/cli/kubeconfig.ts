@@ -1,5 +1,5 @@
 import { adminKubeconfig } from '../compose/admin-kubeconfig.ts';
-import type { KubeconfigFlags } from './main.ts';
+import type { KubeconfigFlags } from './program.ts';
 
 /** `causeway kubeconfig`: a new certificate from the cluster's CA; nothing is stored. */
 export async function runKubeconfig(flags: KubeconfigFlags): Promise<void> {

@@ -5,7 +5,7 @@ import { dns1123Subdomain } from '../api/names.ts';
 import { pinoLog } from '../compose/pino-log.ts';
 import { up } from '../compose/up.ts';
 import { CausewayError } from '../lib/errors.ts';
-import type { UpFlags } from './main.ts';
+import type { UpFlags } from './program.ts';
 
 /** `causeway up`: runs until SIGINT or SIGTERM. */
 export async function runUp(flags: UpFlags): Promise<void> {

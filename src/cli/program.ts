@@ -1,0 +1,92 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { packageVersion } from '../compose/version.ts';
+import { CausewayError } from '../lib/errors.ts';
+
+const program = new Command('causeway')
+  .description(
+    'A Kubernetes-compatible cluster in which every communication path is encrypted, authenticated and verified.',
+  )
+  .version(packageVersion())
+  .showHelpAfterError('(causeway --help shows what there is)');
+
+const dataDir = new Option('--data-dir <path>', 'where the state of the cluster is kept').default('.causeway');
+
+program
+  .command('up')
+  .description('start a control plane and one node, in the foreground')
+  .addOption(dataDir)
+  .option('--secure-port <port>', 'the HTTPS port of the apiserver; 0 takes a free one', portNumber, 6443)
+  .option('--bind-address <ip>', 'the address it listens on', '127.0.0.1')
+  .option('--node-name <name>', "the node's name (default: this machine's host name)")
+  .addOption(new Option('--runtime <name>', 'what runs containers').choices(['process']).default('process'))
+  .option('--token-auth-file <path>', 'static tokens, in Kubernetes\' CSV: token,user,uid,"group1,group2"')
+  .addOption(
+    new Option('--tls-min-version <version>', 'the lowest TLS version that clients may use')
+      .choices(['VersionTLS12', 'VersionTLS13'])
+      .default('VersionTLS13'),
+  )
+  .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
+  .addOption(
+    new Option('--log-level <level>', 'what is logged, as JSON lines on stderr')
+      .choices(['debug', 'info', 'warn', 'error', 'silent'])
+      .default('warn'),
+  )
+  .action(async (options: UpFlags) => {
+    const { runUp } = await import('./up.ts');
+    await runUp(options);
+  });
+
+program
+  .command('kubeconfig')
+  .description('write a new kubeconfig to standard output, with a client certificate that lives a year')
+  .addOption(dataDir)
+  .option('--user <name>', 'the user that it is for', 'kubernetes-admin')
+  .option('--group <name...>', 'the groups of that user (default: system:masters for kubernetes-admin, else none)')
+  .option('--server <url>', 'the address of the apiserver (default: where `causeway up` last listened)')
+  .action(async (options: KubeconfigFlags) => {
+    const { runKubeconfig } = await import('./kubeconfig.ts');
+    await runKubeconfig(options);
+  });
+
+program
+  .command('version')
+  .description('print the version')
+  .action(() => {
+    console.log(packageVersion());
+  });
+
+/** The flags of `causeway up`, as commander parses them. */
+export interface UpFlags {
+  readonly dataDir: string;
+  readonly securePort: number;
+  readonly bindAddress: string;
+  readonly nodeName?: string;
+  readonly tokenAuthFile?: string;
+  readonly tlsMinVersion: 'VersionTLS12' | 'VersionTLS13';
+  readonly serviceClusterIpRange: string;
+  readonly logLevel: string;
+}
+
+/** The flags of `causeway kubeconfig`. */
+export interface KubeconfigFlags {
+  readonly dataDir: string;
+  readonly user: string;
+  readonly group?: readonly string[];
+  readonly server?: string;
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('give a number from 0 to 65535.');
+  return port;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // One line that says what is wrong; what is not ours has a stack, which is for developers.
+  const known = error instanceof CausewayError;
+  console.error(`causeway: ${known || error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+  if (!known && process.env['CAUSEWAY_DEBUG'] !== undefined) console.error(error);
+  process.exitCode = 1;
+}
