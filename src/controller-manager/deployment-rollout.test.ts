@@ -76,6 +76,40 @@ function sizes(steps: readonly { rs: ReplicaSet; replicas: number }[]): Record<s
   return Object.fromEntries(steps.map(({ rs, replicas }) => [rs.metadata.name ?? '', replicas]));
 }
 
+/** What a set reports after it was sized anew: `seen` says whether it has noticed. */
+function resized(name: string, replicas: number, reported: { pods: number; available: number; seen: boolean }) {
+  const rs = set(name, replicas, reported.available);
+  const status = { ...rs.status, replicas: reported.pods, observedGeneration: reported.seen ? 2 : 1 };
+  return { ...rs, metadata: { ...rs.metadata, generation: 2 }, status };
+}
+
+test('an old set that still reports the pods that it is about to lose does not lose more of them', () => {
+  const old = resized('o', 6, { pods: 8, available: 8, seen: true });
+  assert.deepEqual(sizes(rollingSteps(deployment(8), set('new', 2, 2), [old])), { o: 4 });
+  assert.deepEqual(rollingSteps(deployment(8), set('new', 4, 0), [old]), []);
+  const both = [old, resized('oo', 0, { pods: 2, available: 2, seen: true })];
+  assert.deepEqual(rollingSteps(deployment(8), set('new', 4, 0), both), []);
+});
+
+test('what is unavailable goes first, also of a set that is about to lose some', () => {
+  const old = resized('o', 6, { pods: 8, available: 5, seen: true });
+  assert.deepEqual(sizes(rollingSteps(deployment(8), set('new', 2, 2), [old])), { o: 4 });
+});
+
+test('no new pod before there is room for it: pods that are about to go still stand', () => {
+  const old = resized('o', 6, { pods: 8, available: 8, seen: true });
+  assert.equal(newSetReplicas(deployment(8), set('new', 2, 2), [old]), 2);
+  assert.equal(newSetReplicas(deployment(8), set('new', 2, 2), [set('o', 6, 6)]), 4);
+});
+
+test('no old pod goes before the sets have seen their sizes: what comes back may have lost the pods that it reports', () => {
+  // A rollback: three of it were available, it was shrunk to none, and is to have two again.
+  const unseen = resized('new', 2, { pods: 3, available: 3, seen: false });
+  assert.deepEqual(rollingSteps(deployment(8), unseen, [set('o', 8, 8)]), []);
+  const seen = resized('new', 2, { pods: 2, available: 2, seen: true });
+  assert.deepEqual(sizes(rollingSteps(deployment(8), seen, [set('o', 8, 8)])), { o: 4 });
+});
+
 test('Recreate: the old ones go to zero first, then the new one gets all', () => {
   const d = deployment(2, { type: 'Recreate' });
   assert.deepEqual(rolloutLimits(d), { maxSurge: 0, maxUnavailable: 0 });

@@ -75,8 +75,22 @@ export function replicasOf(rs: ReplicaSet): number {
   return rs.spec?.replicas ?? 0;
 }
 
+/**
+ * How many of its pods stay available. A set that was just made smaller still reports those that are about to go; unavailable
+ * ones go first.
+ */
 function availableOf(rs: ReplicaSet): number {
-  return rs.status?.availableReplicas ?? 0;
+  return Math.min(rs.status?.availableReplicas ?? 0, replicasOf(rs));
+}
+
+/** How many pods it may have at this moment: those that are about to go, and those that are about to come, are there too. */
+function podsOf(rs: ReplicaSet): number {
+  return Math.max(rs.status?.replicas ?? 0, replicasOf(rs));
+}
+
+/** Whether what a set reports is of the size that it has now. */
+function isObserved(rs: ReplicaSet): boolean {
+  return (rs.status?.observedGeneration ?? 0) >= (rs.metadata.generation ?? 0);
 }
 
 function total(sets: readonly ReplicaSet[], of: (rs: ReplicaSet) => number): number {
@@ -92,7 +106,7 @@ export interface ScaleStep {
 export function newSetReplicas(deployment: Deployment, fresh: ReplicaSet, old: readonly ReplicaSet[]): number {
   const wanted = wantedReplicas(deployment);
   if (isRecreate(deployment)) return wanted;
-  const room = wanted + rolloutLimits(deployment).maxSurge - total([fresh, ...old], replicasOf);
+  const room = wanted + rolloutLimits(deployment).maxSurge - total([fresh, ...old], podsOf);
   return room <= 0 ? replicasOf(fresh) : Math.min(wanted, replicasOf(fresh) + room);
 }
 
@@ -111,6 +125,8 @@ export function rollingSteps(deployment: Deployment, fresh: ReplicaSet, old: rea
 function shrinkOld(wanted: number, maxUnavailable: number, fresh: ReplicaSet, old: readonly ReplicaSet[]): ScaleStep[] {
   const live = byAge(old.filter((rs) => replicasOf(rs) > 0));
   if (live.length === 0) return [];
+  // What was small, and large again before anybody saw it, may have lost the pods that it reports.
+  if (![fresh, ...live].every(isObserved)) return [];
   const minimum = wanted - maxUnavailable;
   const freshUnavailable = replicasOf(fresh) - availableOf(fresh);
   let budget = total([fresh, ...old], replicasOf) - minimum - freshUnavailable;
@@ -173,7 +189,8 @@ export function scalingSteps(
 
 function isSaturated(deployment: Deployment, fresh: ReplicaSet): boolean {
   const wanted = wantedReplicas(deployment);
-  return replicasOf(fresh) === wanted && desiredReplicasOf(fresh) === wanted && availableOf(fresh) === wanted;
+  const available = fresh.status?.availableReplicas ?? 0;
+  return replicasOf(fresh) === wanted && desiredReplicasOf(fresh) === wanted && available === wanted;
 }
 
 function proportionalSteps(deployment: Deployment, live: readonly ReplicaSet[]): ScaleStep[] {
