@@ -19,10 +19,16 @@ const EVENTS = resource<Event>('', 'v1', 'events', 'Event');
 const MINUTE = 60_000;
 let cluster: TestCluster;
 
+/** Renewals of leases that the controller has seen. */
+const renewals = new Set<string>();
+
 /** Kubernetes' times, looked at more often. */
 class QuickLifecycle extends NodeLifecycleController {
   constructor(dependencies: ControllerDependencies) {
     super(dependencies, { monitorMs: 20, graceMs: 50_000, startupGraceMs: 60_000, evictionIntervalMs: 10_000 });
+    const note = ({ metadata, spec }: Lease): void => void renewals.add(`${metadata.name} ${spec?.renewTime}`);
+    const leases = dependencies.informers.for<Lease>(LEASES, { namespace: 'kube-node-lease' });
+    leases.handle({ added: note, updated: note });
   }
 }
 
@@ -70,6 +76,7 @@ function report(name: string, ready: string, more: Record<string, string> = {}):
   });
 }
 
+/** Resolves when the controller knows of it. */
 async function renewLease(name: string): Promise<void> {
   const where = { namespace: 'kube-node-lease', name };
   const spec = { holderIdentity: name, leaseDurationSeconds: 40, renewTime: rfc3339Micro(cluster.clock.now()) };
@@ -79,6 +86,7 @@ async function renewLease(name: string): Promise<void> {
     if (!isCode(error, 'NotFound')) throw error;
     await cluster.admin.create(LEASES, { metadata: where, spec } as Lease);
   }
+  await until('the renewal to be seen', () => renewals.has(`${name} ${spec.renewTime}`));
 }
 
 async function taintsOf(name: string): Promise<string[]> {
@@ -134,7 +142,7 @@ test('a lease that stops: unknown and tainted, its pods not ready; it comes back
   await cluster.runControllers(QuickLifecycle);
   await Promise.all([register('lost'), register('alive')]);
   await Promise.all([renewLease('lost'), renewLease('alive')]);
-  await tainted('lost');
+  await Promise.all([tainted('lost'), tainted('alive')]);
   await addPod('p', 'lost');
   const ready = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
   await cluster.admin.patch(PODS, { namespace: 'default', name: 'p', subresource: 'status' }, 'merge', {
@@ -175,6 +183,7 @@ test('a heartbeat in the status is a sign of life too; a node that never reports
   await register('old-style');
   await register('mute', 'never');
   await tainted('old-style');
+  await until('both to be known', async () => (await eventsOf('RegisteredNode')).length === 2);
   for (let i = 0; i < 3; i++) {
     cluster.clock.advance(30_000);
     await report('old-style', 'True');
@@ -192,7 +201,7 @@ test('a heartbeat in the status is a sign of life too; a node that never reports
 test('when not one node answers, no pod is made to leave', async () => {
   await cluster.runControllers(QuickLifecycle, TaintEvictionController);
   await Promise.all([register('n1'), register('n2')]);
-  await tainted('n1');
+  await Promise.all([tainted('n1'), tainted('n2')]);
   await addPod('p', 'n1', { tolerations: [] });
   cluster.clock.advance(MINUTE);
   await tainted('n1', 'unreachable:NoSchedule');
@@ -208,7 +217,6 @@ test('several nodes that are lost at once are emptied one after the other', asyn
   await tainted('c');
   cluster.clock.advance(45_000);
   await report('c', 'True');
-  await delay(60);
   cluster.clock.advance(10_000);
   const evicting = async (): Promise<number> =>
     (await Promise.all(['a', 'b'].map(taintsOf))).filter((t) => t.includes('unreachable:NoExecute')).length;
@@ -218,6 +226,33 @@ test('several nodes that are lost at once are emptied one after the other', asyn
   cluster.clock.advance(10_000);
   await report('c', 'True');
   await until('the second', async () => (await evicting()) === 2);
+});
+
+test('a taint that makes pods leave stays, also while the controller does not see yet that it is there', async () => {
+  await cluster.runControllers(QuickLifecycle);
+  for (const name of ['a', 'b', 'c']) await register(name);
+  await tainted('c');
+  const isEvicted = (node: Node): boolean => (node.spec?.taints ?? []).some((t) => t.effect === 'NoExecute');
+  const hold = cluster.watches.hold(NODES, isEvicted);
+  cluster.clock.advance(45_000);
+  await report('c', 'True');
+  cluster.clock.advance(10_000);
+  await hold.begun;
+  const evicted = async (): Promise<(string | undefined)[]> =>
+    (await cluster.admin.list(NODES)).items.filter(isEvicted).map((n) => n.metadata.name);
+  const first = await evicted();
+  assert.equal(first.length, 1);
+  const looks = (): number =>
+    cluster.api.auditLines.filter(
+      (line) => line.includes('"get"') && line.includes(`"/api/v1/nodes/${first[0]}"`) && line.includes('system:kube-'),
+    ).length;
+  const before = looks();
+  await until('five more looks', () => looks() >= before + 5);
+  assert.deepEqual(await evicted(), first);
+  hold.release();
+  cluster.clock.advance(10_000);
+  await report('c', 'True');
+  await until('the second', async () => (await evicted()).length === 2);
 });
 
 test('conditions and cordon become taints, and what somebody else tainted stays', async () => {
@@ -348,8 +383,9 @@ test('pods of a node that is gone are failed and removed, after a time; those of
         failed.push(`${object.metadata.name} ${disrupted?.reason} ${disrupted?.message}`);
     }
   })().catch(() => undefined);
-  cluster.clock.advance(41_000);
   await until('the pods to go', async () => {
+    // The time counts from when the collector noticed that the node is missing.
+    cluster.clock.advance(41_000);
     const found = await Promise.all(['on-gone', 'never-there'].map(findPod));
     return found.every((p) => p === undefined);
   });

@@ -104,32 +104,44 @@ export class NodeLifecycleController implements Controller {
     return updated.status?.conditions ?? changed;
   }
 
+  /** What is known may be old: whether there is something to do is guessed by it, what to do is decided by what is stored. */
   async #taint(node: Node, conditions: readonly NodeCondition[], signal: AbortSignal): Promise<void> {
     const now = this.#d.clock.now();
-    const { name = '', uid } = node.metadata;
     const evict = this.#mayEvict(node, conditions, now);
     if (replaceTaints(node, wantedTaints(node, conditions, evict), now) === undefined) return;
-    const where = { namespace: '', name };
+    const { name = '', uid } = node.metadata;
     const tainting = async (): Promise<void> => {
-      // Taints are one list: what somebody else added a moment ago must not be lost.
       const current = await this.#d.client.get(NODES, '', name, signal);
-      const taints = replaceTaints(current, wantedTaints(current, conditions, evict), now);
-      if (current.metadata.uid !== uid || taints === undefined) return;
-      const { resourceVersion } = current.metadata;
-      const patch = { metadata: { uid, resourceVersion }, spec: { taints: taints.length === 0 ? null : taints } };
-      await this.#d.client.patch(NODES, where, 'merge', patch, signal);
+      if (current.metadata.uid === uid) await this.#replaceTaints(current, signal);
     };
     await ignoring(['NotFound'], tainting());
+  }
+
+  async #replaceTaints(current: Node, signal: AbortSignal): Promise<void> {
+    const now = this.#d.clock.now();
+    const conditions = current.status?.conditions ?? [];
+    const evict = this.#mayEvict(current, conditions, now);
+    const taints = replaceTaints(current, wantedTaints(current, conditions, evict), now);
+    if (taints === undefined) return;
+    const { name = '', uid, resourceVersion } = current.metadata;
+    const patch = { metadata: { uid, resourceVersion }, spec: { taints: taints.length === 0 ? null : taints } };
+    const lastEvictionAt = this.#lastEvictionAt;
+    const isNext = evict && !isEvicting(current);
+    if (isNext) this.#lastEvictionAt = now;
+    try {
+      await this.#d.client.patch(NODES, { namespace: '', name }, 'merge', patch, signal);
+    } catch (error) {
+      // Its turn is not over: nothing has happened.
+      if (isNext) this.#lastEvictionAt = lastEvictionAt;
+      throw error;
+    }
   }
 
   /** One node after the other, and none when none answers. */
   #mayEvict(node: Node, conditions: readonly NodeCondition[], now: number): boolean {
     const ready = readyStatus(conditions);
     if (ready === 'True' || ready === undefined || isEverythingLost(this.#nodes.list())) return false;
-    if (isEvicting(node)) return true;
-    if (now - this.#lastEvictionAt < this.#timings.evictionIntervalMs) return false;
-    this.#lastEvictionAt = now;
-    return true;
+    return isEvicting(node) || now - this.#lastEvictionAt >= this.#timings.evictionIntervalMs;
   }
 
   /** What runs on a node that does not answer is not ready: services stop sending to it. */

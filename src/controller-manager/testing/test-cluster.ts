@@ -16,6 +16,7 @@ import { silentLog } from '../../lib/log.ts';
 import { Scheduler } from '../../scheduler/scheduler.ts';
 import type { Controller, ControllerDependencies } from '../controller.ts';
 import { runControllerManager } from '../controller-manager.ts';
+import { HeldWatches } from './held-watches.ts';
 
 type ControllerClass = new (dependencies: ControllerDependencies) => Controller;
 
@@ -37,6 +38,8 @@ export class TestCluster {
   readonly api: TestApiserver;
   readonly admin: RestClient;
   readonly clock = new MovableClock();
+  /** Those of the components: a test can keep news from them. */
+  readonly watches = new HeldWatches();
   readonly #stops: (() => Promise<void>)[] = [];
 
   private constructor(api: TestApiserver) {
@@ -117,6 +120,7 @@ export class TestCluster {
     run: (parts: Omit<ControllerDependencies, 'rootCa'>, signal: AbortSignal) => Promise<void>,
   ): Promise<{ stop(): Promise<void> }> {
     const client = restClient(this.api, user);
+    this.watches.govern(client);
     const informers = new InformerFactory(client, silentLog);
     const events = new EventRecorder(client, source, '', this.clock, silentLog);
     const abort = new AbortController();
@@ -148,6 +152,7 @@ export class TestCluster {
   }
 
   async close(): Promise<void> {
+    this.watches.releaseAll();
     for (const stop of this.#stops.reverse()) await stop();
     this.admin.close();
     await this.api.close();
