@@ -2,6 +2,7 @@
 import { issueAdmin } from '../src/compose/admin-kubeconfig.ts';
 import { startControlPlane } from '../src/compose/control-plane.ts';
 import { openClusterDirectory } from '../src/compose/data-directory.ts';
+import { tuneHeap } from '../src/compose/heap-tuning.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { silentLog } from '../src/lib/log.ts';
 
@@ -12,6 +13,7 @@ export interface ChildReady {
   readonly key: string;
 }
 
+tuneHeap();
 const directory = await openClusterDirectory(process.argv[2] ?? '');
 const controlPlane = await startControlPlane({
   directory,

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { relative } from 'node:path';
 import { dns1123Subdomain } from '../api/names.ts';
+import { tuneHeap } from '../compose/heap-tuning.ts';
 import { pinoLog } from '../compose/pino-log.ts';
 import { up } from '../compose/up.ts';
 import { CausewayError } from '../lib/errors.ts';
@@ -11,6 +12,7 @@ import type { UpFlags } from './program.ts';
 export async function runUp(flags: UpFlags): Promise<void> {
   const started = performance.now();
   check(flags);
+  tuneHeap();
   const { nodeName, tokenAuthFile } = flags;
   const { asked, hurry } = stopSignals();
   const cluster = await up({
