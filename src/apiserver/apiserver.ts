@@ -75,6 +75,7 @@ class Server implements Apiserver {
       special: specialHandlers(dependencies, this.#context, this.#kubelets, () => router.endpoint(pods())),
       other: otherRequests({
         discovery: new DiscoveryDocuments(machinery.scheme),
+        codec: machinery.codec,
         documents: dependencies.documents,
         checks: this.#checks(),
         metrics,
@@ -101,6 +102,7 @@ class Server implements Apiserver {
       inFlight: this.#inFlight,
       deadlines: this.#deadlines,
       metrics,
+      codec: machinery.codec,
       audit: dependencies.audit,
       clock,
       log,

@@ -4,14 +4,15 @@ import { notFound } from '../lib/errors.ts';
 import type { PathRegistry } from '../paths/registry.ts';
 import { includeObject, respondList, respondObject } from './content/represent.ts';
 import type { HandlerContext } from './handlers/endpoint.ts';
-import { selectionOf } from './handlers/selection.ts';
-import { frameFormat, timeoutSeconds } from './handlers/watch.ts';
+import { listRequestOf, selectionOf } from './handlers/selection.ts';
+import { frameFormat, timeoutSeconds, watchOptionsOf } from './handlers/watch.ts';
 import { limits } from './limits.ts';
 import type { ApiRequest } from './request.ts';
 import { queryBoolean } from './request-info.ts';
 import { lifeOf } from './request-life.ts';
 import type { ResourceHandler } from './router.ts';
 import { asCached, represent } from './unstored.ts';
+import { listMode, watchMode } from './watch-cache/request-options.ts';
 import type { CachedObject, CacheEventType } from './watch-cache/watch-cache.ts';
 
 /** What is read of the registry of paths. */
@@ -39,6 +40,7 @@ export function communicationPathHandlers(
     },
     async list(request, { resource }) {
       const representation = represent(request);
+      listMode(listRequestOf(request, machinery, resource));
       const parts = { resourceVersion: String(paths.revision), continue: undefined, remainingItemCount: undefined };
       await respondList(machinery, request, resource, select(request, resource), parts, representation);
     },
@@ -58,10 +60,11 @@ async function watchPaths(
   const representation = represent(request);
   const format = frameFormat(machinery, resource, representation, includeObject(query));
   const { name, matches } = selectionOf(request, machinery, resource);
-  const since = query.get('resourceVersion') ?? '';
-  const initial = queryBoolean(query, 'sendInitialEvents') || since === '' || since === '0';
+  const mode = watchMode({ ...watchOptionsOf(query), signal: request.signal });
+  const initial = mode.type === 'initial';
+  const maxMs = timeoutSeconds(query) * 1000;
   const writer = exchange.stream(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
-  const life = lifeOf(context, request, timeoutSeconds(query) * 1000);
+  const life = lifeOf(context, request, maxMs);
   const send = (type: CacheEventType, object: KubeObject): void => {
     const cached = asCached(object);
     writer.write(
@@ -71,14 +74,14 @@ async function watchPaths(
     );
     if (writer.backlog > limits.maxWatchBacklogBytes) life.end();
   };
-  const seen = initial ? paths.revision : Number(since);
+  const seen = mode.type === 'from' ? mode.revision : paths.revision;
   const unsubscribe = paths.subscribe(({ type, object }) => {
     if (Number(object.metadata.resourceVersion ?? 0) <= seen) return;
     const cached = asCached(object);
     if ((name === undefined || cached.name === name) && (matches === undefined || matches(cached))) send(type, object);
   });
   if (initial) for (const item of select()) send('ADDED', item.object());
-  if (queryBoolean(query, 'sendInitialEvents') && queryBoolean(query, 'allowWatchBookmarks')) {
+  if (initial && queryBoolean(query, 'allowWatchBookmarks')) {
     send('BOOKMARK', {
       apiVersion: `${resource.group}/${resource.version}`,
       kind: resource.kind,

@@ -5,9 +5,10 @@ import type { Store } from '../storage/store.ts';
 import type { PathReader } from './communication-paths.ts';
 import { respondList, respondObject } from './content/represent.ts';
 import type { HandlerContext } from './handlers/endpoint.ts';
-import { selectionOf } from './handlers/selection.ts';
+import { listRequestOf } from './handlers/selection.ts';
 import type { ResourceHandler } from './router.ts';
 import { asCached, represent } from './unstored.ts';
+import { listMode } from './watch-cache/request-options.ts';
 
 /** Components that hold a connection to the apiserver as long as they work: by their name, the path that shows it. */
 const CONNECTED: readonly (readonly [name: string, path: string])[] = [
@@ -43,7 +44,9 @@ export function componentStatusHandlers(
     },
     async list(request, { resource }) {
       const representation = represent(request);
-      const { name, matches } = selectionOf(request, machinery, resource);
+      const asked = listRequestOf(request, machinery, resource);
+      listMode(asked);
+      const { name, matches } = asked;
       const selected = (await statuses())
         .map(asCached)
         .filter((c) => (name === undefined || c.name === name) && (matches === undefined || matches(c)));

@@ -1,6 +1,6 @@
 import { respondText } from './content/respond.ts';
 import type { ApiRequest } from './request.ts';
-import { notServed } from './status.ts';
+import { PageNotFoundError } from './status.ts';
 
 /** One thing that must hold. Throws or answers a reason when it does not. */
 export interface HealthCheck {
@@ -16,7 +16,7 @@ export async function answerHealth(request: ApiRequest, checks: readonly HealthC
   const relevant = checks.filter((c) => c.in.includes(endpoint as 'livez'));
   if (only !== undefined && only !== '') {
     const check = relevant.find((c) => c.name === only);
-    if (check === undefined) throw notServed();
+    if (check === undefined) throw new PageNotFoundError();
     const reason = await run(check);
     return respondText(
       request,

@@ -1,3 +1,4 @@
+import type { Codec } from '../api/codec/codec.ts';
 import { respondBytes, respondJson } from './content/respond.ts';
 import type { DiscoveryDocuments } from './discovery/discovery-documents.ts';
 import { answerDiscovery } from './discovery/discovery-handlers.ts';
@@ -6,10 +7,11 @@ import { answerHealth, type HealthCheck } from './health.ts';
 import type { RequestMetrics } from './metrics/request-metrics.ts';
 import type { ApiRequest } from './request.ts';
 import type { Handler } from './router.ts';
-import { methodNotAllowed, notServed } from './status.ts';
+import { methodNotAllowed, PageNotFoundError } from './status.ts';
 
 export interface OtherRequests {
   readonly discovery: DiscoveryDocuments;
+  readonly codec: Codec;
   readonly documents: ApiDocuments;
   readonly checks: readonly HealthCheck[];
   readonly metrics: RequestMetrics;
@@ -24,14 +26,16 @@ const jwksPath = '/openid/v1/jwks';
 
 /** One row for each path that is no resource; the longest prefix wins. */
 function rows(options: OtherRequests): readonly (readonly [string, Handler])[] {
+  const discovery: Handler = (request) =>
+    answerDiscovery(request, options.discovery, options.codec, options.serverAddress());
   const health: Handler = (request) => answerHealth(request, options.checks);
   return [
     ['/livez', health],
     ['/readyz', health],
     ['/healthz', health],
     ['/version', (request) => respondJson(request, 200, options.version)],
-    ['/api', (request) => answerDiscovery(request, options.discovery, options.serverAddress())],
-    ['/apis', (request) => answerDiscovery(request, options.discovery, options.serverAddress())],
+    ['/api', discovery],
+    ['/apis', discovery],
     ['/openapi/v2', (request) => answerOpenApiV2(request, options.documents)],
     ['/openapi/v3', (request) => answerOpenApiV3(request, options.documents)],
     ['/metrics', (request) => answerMetrics(request, options.metrics)],
@@ -64,18 +68,18 @@ async function answerMetrics(request: ApiRequest, metrics: RequestMetrics): Prom
 /** Answers every request that is about no resource. */
 export function otherRequests(options: OtherRequests): Handler {
   const table = rows(options);
-  const root = { paths: table.map(([path]) => path).sort() };
+  const root = { paths: [...table.map(([path]) => path), ...options.discovery.paths()].sort() };
   return (request) => {
     const { path } = request.info;
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       throw table.some(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))
         ? methodNotAllowed()
-        : notServed();
+        : new PageNotFoundError();
     }
     if (path === '/') return respondJson(request, 200, root);
     for (const [prefix, handler] of table) {
       if (path === prefix || path.startsWith(`${prefix}/`)) return handler(request);
     }
-    throw notServed();
+    throw new PageNotFoundError();
   };
 }

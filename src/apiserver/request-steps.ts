@@ -1,3 +1,4 @@
+import type { Codec } from '../api/codec/codec.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
 import { forbidden } from '../authz/forbidden.ts';
 import { impersonate } from '../authz/impersonation.ts';
@@ -7,6 +8,7 @@ import type { Log } from '../lib/log.ts';
 import { auditLine } from './audit/audit-event.ts';
 import type { AuditSink } from './audit/audit-log.ts';
 import type { Authentication } from './authentication.ts';
+import { respondStatus } from './content/respond-status.ts';
 import type { Deadlines } from './deadlines.ts';
 import { type InFlight, isLongRunning } from './in-flight.ts';
 import type { RequestMetrics } from './metrics/request-metrics.ts';
@@ -14,7 +16,7 @@ import type { PathEvidence } from './path-evidence.ts';
 import { ApiRequest } from './request.ts';
 import type { ChainSteps } from './request-chain.ts';
 import { attributesOf, requestInfo } from './request-info.ts';
-import { isUnexpected, statusOf } from './status.ts';
+import { isUnexpected, PageNotFoundError, statusOf } from './status.ts';
 import type { Exchange } from './transport/exchange.ts';
 
 export interface StepDependencies {
@@ -24,6 +26,8 @@ export interface StepDependencies {
   readonly inFlight: InFlight;
   readonly deadlines: Deadlines;
   readonly metrics: RequestMetrics;
+  /** Errors are answered in the media type that the client accepts. */
+  readonly codec: Codec;
   readonly audit: AuditSink;
   readonly clock: Clock;
   readonly log: Log;
@@ -85,7 +89,9 @@ export class RequestSteps implements ChainSteps {
     if (decision.reason !== '') request.annotations.set('authorization.k8s.io/reason', decision.reason);
     // A refusal is a decision too: the path was guarded.
     this.#dependencies.evidence.authorised(request, decision);
-    if (decision.verdict !== 'allow') throw forbidden(attributes, decision.reason);
+    if (decision.verdict === 'allow') return;
+    request.exchange.extraHeaders['x-content-type-options'] = 'nosniff';
+    throw forbidden(attributes, decision.reason);
   }
 
   async handle(request: ApiRequest): Promise<void> {
@@ -116,16 +122,15 @@ export class RequestSteps implements ChainSteps {
       exchange.destroy();
       return;
     }
+    if (error instanceof PageNotFoundError) {
+      const text = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
+      exchange.respond(404, { ...text, 'cache-control': 'no-cache, private' }, Buffer.from(`${error.message}\n`));
+      return;
+    }
     const retry = status.details?.retryAfterSeconds;
-    exchange.respond(
-      status.code,
-      {
-        'content-type': 'application/json',
-        'cache-control': 'no-cache, private',
-        ...(retry === undefined ? {} : { 'retry-after': String(retry) }),
-      },
-      Buffer.from(`${JSON.stringify(status)}\n`),
-    );
+    respondStatus(this.#dependencies.codec, request, status.code, status, {
+      ...(retry === undefined ? {} : { 'retry-after': String(retry) }),
+    });
   }
 
   auditEnd(request: ApiRequest): void {

@@ -5,7 +5,7 @@ import { type Endpoint, endpointOf, type HandlerContext } from './handlers/endpo
 import { getObject, listObjects } from './handlers/read.ts';
 import { watchObjects } from './handlers/watch.ts';
 import type { ApiRequest } from './request.ts';
-import { methodNotAllowed, notServed } from './status.ts';
+import { methodNotAllowed, notServed, PageNotFoundError } from './status.ts';
 
 export type Handler = (request: ApiRequest) => Promise<void>;
 export type ResourceHandler = (request: ApiRequest, endpoint: Endpoint) => Promise<void>;
@@ -57,8 +57,11 @@ export class Router {
   async handle(request: ApiRequest): Promise<void> {
     const { info } = request;
     if (!info.resourceRequest) return this.#options.other(request);
-    const resource = this.#options.context.machinery.scheme.find(info.group, info.version, info.resource);
-    if (resource === undefined) throw notServed();
+    const { scheme } = this.#options.context.machinery;
+    const resource = scheme.find(info.group, info.version, info.resource);
+    if (resource === undefined) {
+      throw scheme.groups.some(({ name }) => name === info.group) ? notServed() : new PageNotFoundError();
+    }
     this.#checkScope(request, resource);
     const handler = this.#find(resource, info.subresource, info.verb as Verb);
     const deprecated = deprecations.get(`${resource.group}/${resource.version}/${resource.plural}`);

@@ -38,6 +38,19 @@ const httpOf: Readonly<Record<ErrorCode, { readonly code: number; readonly reaso
   Timeout: { code: 504, reason: 'Timeout' },
 };
 
+/** What a request answers that made or removed something and has no object to show. */
+export function success(code: number, details?: ErrorDetails): Status {
+  const base = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' } as const;
+  return details === undefined ? { ...base, code } : { ...base, details };
+}
+
+/** No API is at that path, so none can answer in its own terms. Kubernetes says so in a line of text. */
+export class PageNotFoundError extends CausewayError {
+  constructor() {
+    super('NotFound', '404 page not found');
+  }
+}
+
 /** What Kubernetes says where no more is known. */
 export const notServed = (): CausewayError =>
   new CausewayError('NotFound', 'the server could not find the requested resource', { details: {} });

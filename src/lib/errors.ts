@@ -74,15 +74,20 @@ export function qualifiedResource(group: string, plural: string): string {
   return group === '' ? plural : `${plural}.${group}`;
 }
 
+/** What is empty is left out, as Kubernetes does. */
+function about(name: string, group: string, kind: string): ErrorDetails {
+  return { ...(name === '' ? {} : { name }), ...(group === '' ? {} : { group }), kind };
+}
+
 export function notFound(group: string, plural: string, name: string): CausewayError {
   return new CausewayError('NotFound', `${qualifiedResource(group, plural)} "${name}" not found`, {
-    details: { name, kind: plural, ...(group === '' ? {} : { group }) },
+    details: about(name, group, plural),
   });
 }
 
 export function alreadyExists(group: string, plural: string, name: string): CausewayError {
   return new CausewayError('AlreadyExists', `${qualifiedResource(group, plural)} "${name}" already exists`, {
-    details: { name, kind: plural, ...(group === '' ? {} : { group }) },
+    details: about(name, group, plural),
   });
 }
 
@@ -91,7 +96,7 @@ export function conflict(group: string, plural: string, name: string, why: strin
   return new CausewayError(
     'Conflict',
     `Operation cannot be fulfilled on ${qualifiedResource(group, plural)} "${name}": ${why}`,
-    { details: { name, kind: plural, ...(group === '' ? {} : { group }) } },
+    { details: about(name, group, plural) },
   );
 }
 
@@ -101,6 +106,6 @@ export function invalid(group: string, kind: string, name: string, causes: reado
   const joined = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   const qualified = group === '' ? kind : `${kind}.${group}`;
   return new CausewayError('Invalid', `${qualified} "${name}" is invalid: ${joined}`, {
-    details: { name, kind, ...(group === '' ? {} : { group }), causes },
+    details: { ...about(name, group, kind), causes },
   });
 }

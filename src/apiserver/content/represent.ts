@@ -1,3 +1,4 @@
+import type { Codec } from '../../api/codec/codec.ts';
 import type { KubeObject, ObjectMeta } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
 import { type IncludeObject, makeTable, parseIncludeObject } from '../../api/table/table.ts';
@@ -66,9 +67,14 @@ export function objectTable(
   return tableOf(machinery, resource, [object], { resourceVersion }, include, version);
 }
 
-function encode(machinery: Machinery, value: KubeObject, representation: Representation): Buffer {
-  if (representation.media === 'protobuf') return machinery.codec.encodeProtobuf(value);
-  if (representation.media === 'yaml') return machinery.codec.encodeYaml(value);
+/** An object as bytes: protobuf, YAML, or JSON for programs or for people. */
+export function encode(
+  codec: Codec,
+  value: KubeObject,
+  representation: Pick<Representation, 'media' | 'pretty'>,
+): Buffer {
+  if (representation.media === 'protobuf') return codec.encodeProtobuf(value);
+  if (representation.media === 'yaml') return codec.encodeYaml(value);
   return Buffer.from(representation.pretty ? `${JSON.stringify(value, null, 2)}\n` : JSON.stringify(value));
 }
 
@@ -86,14 +92,14 @@ export function respondObject(
     if (representation.media === 'json' && !representation.pretty && sendable.bytes !== undefined) {
       return respondBytes(request, status, contentType, sendable.bytes);
     }
-    return respondBytes(request, status, contentType, encode(machinery, sendable.object(), representation));
+    return respondBytes(request, status, contentType, encode(machinery.codec, sendable.object(), representation));
   }
   const object = sendable.object();
   const shown =
     representation.as === 'Table'
       ? objectTable(machinery, kind, object, includeObject(request.query), representation.version)
       : partialMetadata(object, representation.version);
-  return respondBytes(request, status, contentType, encode(machinery, shown, representation));
+  return respondBytes(request, status, contentType, encode(machinery.codec, shown, representation));
 }
 
 /** Sends a list as the client wants it; in JSON it is the stored bytes of its items, one after the other. */
@@ -105,14 +111,27 @@ export function respondList(
   parts: ListParts,
   representation: Representation,
 ): Promise<void> {
-  const contentType = contentTypes[representation.media];
-  const metadata = listMeta(parts);
   if (representation.as === undefined && representation.media === 'json' && !representation.pretty) {
+    const metadata = listMeta(parts);
     const head = `{"kind":"${resource.kind}List","apiVersion":"${apiVersionOfResource(resource)}","metadata":${JSON.stringify(metadata)},"items":[`;
     const pieces = [Buffer.from(head), joinedItems(resource, items), listTail];
-    return respondBytes(request, 200, contentType, pieces);
+    return respondBytes(request, 200, contentTypes.json, pieces);
   }
   const objects = items.map((item) => item.object());
+  return respondObjects(machinery, request, resource, objects, parts, representation);
+}
+
+/** The same for objects that have no bytes yet. */
+export function respondObjects(
+  machinery: Machinery,
+  request: ApiRequest,
+  resource: ResourceDefinition,
+  objects: readonly KubeObject[],
+  parts: ListParts,
+  representation: Representation,
+): Promise<void> {
+  const contentType = contentTypes[representation.media];
+  const metadata = listMeta(parts);
   let shown: KubeObject;
   if (representation.as === 'Table') {
     shown = tableOf(machinery, resource, objects, metadata, includeObject(request.query), representation.version);
@@ -131,5 +150,5 @@ export function respondList(
       items: objects,
     };
   }
-  return respondBytes(request, 200, contentType, encode(machinery, shown, representation));
+  return respondBytes(request, 200, contentType, encode(machinery.codec, shown, representation));
 }

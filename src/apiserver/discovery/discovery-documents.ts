@@ -10,7 +10,10 @@ export interface Document {
 }
 
 export function documentOf(value: unknown): Document {
-  const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
+  return documentOfBytes(Buffer.from(`${JSON.stringify(value)}\n`));
+}
+
+export function documentOfBytes(bytes: Buffer): Document {
   return { bytes, etag: `"${createHash('sha256').update(bytes).digest('hex').toUpperCase()}"` };
 }
 
@@ -29,6 +32,14 @@ export class DiscoveryDocuments {
       this.#made.set(key, value === undefined ? undefined : documentOf(value));
     }
     return this.#made.get(key);
+  }
+
+  /** The paths of all groups and versions. */
+  paths(): string[] {
+    return this.#scheme.groups.flatMap(({ name, versions }) => {
+      const root = name === '' ? '/api' : `/apis/${name}`;
+      return [...(name === '' ? [] : [root]), ...versions.map((version) => `${root}/${version}`)];
+    });
   }
 
   /** `/api` (core) or `/apis` (all others) as `APIGroupDiscoveryList`. */

@@ -1,8 +1,11 @@
-import { parseMediaType } from '../content/accept.ts';
-import { respondBytes, respondJson } from '../content/respond.ts';
+import type { Codec } from '../../api/codec/codec.ts';
+import type { KubeObject } from '../../api/object.ts';
+import { contentTypes, negotiate, parseMediaType } from '../content/accept.ts';
+import { encode } from '../content/represent.ts';
+import { respondBytes } from '../content/respond.ts';
 import type { ApiRequest } from '../request.ts';
-import { notServed } from '../status.ts';
-import type { DiscoveryDocuments, Document } from './discovery-documents.ts';
+import { notServed, PageNotFoundError } from '../status.ts';
+import { type DiscoveryDocuments, type Document, documentOf, documentOfBytes } from './discovery-documents.ts';
 
 type Aggregated = 'v2' | 'v2beta1';
 
@@ -28,10 +31,22 @@ async function respondDocument(request: ApiRequest, contentType: string, documen
   await respondBytes(request, 200, contentType, document.bytes, headers);
 }
 
+/** A document of the times before aggregated discovery: an API object like any other, in the media type that the client accepts. */
+async function respondLegacy(request: ApiRequest, codec: Codec, document: Document): Promise<void> {
+  const { exchange, query } = request;
+  const representation = negotiate(exchange.header('accept'), query, exchange.header('user-agent'), false);
+  const { media, pretty } = representation;
+  if (media === 'json' && !pretty) return respondDocument(request, contentTypes.json, document);
+  // In JSON, Kubernetes leaves the version out of `APIVersions`.
+  const object = { apiVersion: 'v1', ...(JSON.parse(document.bytes.toString()) as KubeObject) };
+  await respondDocument(request, contentTypes[media], documentOfBytes(encode(codec, object, representation)));
+}
+
 /** `/api`, `/apis` and what is below them without naming a resource. `serverAddress` is host and port for old clients. */
 export async function answerDiscovery(
   request: ApiRequest,
   documents: DiscoveryDocuments,
+  codec: Codec,
   serverAddress: string,
 ): Promise<void> {
   const [root, first, second, ...more] = request.info.path.split('/').filter((p) => p !== '');
@@ -42,12 +57,10 @@ export async function answerDiscovery(
       const type = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
       return respondDocument(request, type, documents.aggregated(root, version));
     }
-    if (root === 'apis') return respondDocument(request, 'application/json', documents.groupList());
-    return respondJson(request, 200, {
-      kind: 'APIVersions',
-      versions: ['v1'],
-      serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }],
-    });
+    if (root === 'apis') return respondLegacy(request, codec, documents.groupList());
+    const serverAddressByClientCIDRs = [{ clientCIDR: '0.0.0.0/0', serverAddress }];
+    const versions = { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs };
+    return respondLegacy(request, codec, documentOf(versions));
   }
   const found =
     root === 'api'
@@ -57,6 +70,6 @@ export async function answerDiscovery(
       : second === undefined
         ? documents.group(first)
         : documents.resourceList(first, second);
-  if (found === undefined) throw notServed();
-  return respondDocument(request, 'application/json', found);
+  if (found !== undefined) return respondLegacy(request, codec, found);
+  throw root === 'api' || documents.group(first) !== undefined ? notServed() : new PageNotFoundError();
 }

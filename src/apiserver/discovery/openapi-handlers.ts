@@ -1,7 +1,7 @@
 import { notAcceptable, parseMediaType } from '../content/accept.ts';
 import { respondBytes } from '../content/respond.ts';
 import type { ApiRequest } from '../request.ts';
-import { notServed } from '../status.ts';
+import { PageNotFoundError } from '../status.ts';
 import { type Document, documentOf } from './discovery-documents.ts';
 
 /** The OpenAPI documents; `compose/` makes them from the schema. Each is made when first asked for. */
@@ -71,7 +71,7 @@ export async function answerOpenApiV3(request: ApiRequest, documents: ApiDocumen
   if (accepts(request, ['application/json']) === undefined) throw notAcceptable(['application/json']);
   if (path === '') return respondDocument(request, 'application/json', v3Index(documents), 'no-cache, private');
   const document = documents.v3(path);
-  if (document === undefined) throw notServed();
+  if (document === undefined) throw new PageNotFoundError();
   const asked = request.query.get('hash');
   if (asked !== null && asked !== hashOf(document)) {
     request.exchange.respond(301, { location: `/openapi/v3/${path}?hash=${hashOf(document)}` });

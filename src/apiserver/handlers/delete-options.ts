@@ -12,6 +12,8 @@ export interface DeleteOptions {
   readonly uid: string | undefined;
   readonly resourceVersion: string | undefined;
   readonly propagationPolicy: 'Foreground' | 'Background' | 'Orphan' | undefined;
+  /** What `propagationPolicy` replaced, as it was given. */
+  readonly orphanDependents: boolean | undefined;
   readonly dryRun: boolean;
 }
 
@@ -97,6 +99,7 @@ function checked(raw: {
       (orphanDependents === undefined ? undefined : orphanDependents ? 'Orphan' : 'Background')) as
       | DeleteOptions['propagationPolicy']
       | undefined,
+    orphanDependents: orphanDependents ?? undefined,
     dryRun,
     uid: raw.uid === '' ? undefined : raw.uid,
     resourceVersion: raw.resourceVersion === '' ? undefined : raw.resourceVersion,

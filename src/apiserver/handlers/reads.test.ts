@@ -239,6 +239,26 @@ describe('watch', () => {
     await watch.ended;
     assert.ok(Date.now() - begun >= 900 && Date.now() - begun < 3_000);
     assert.equal((await admin.get(`${secrets}?watch=1&timeoutSeconds=x`)).status, 400);
+    assert.equal((await admin.get(`${secrets}?timeoutSeconds=x`)).status, 400);
+  });
+
+  it('ends without a word when its time is up before it begins', async () => {
+    const future = `${secrets}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=999999`;
+    for (const seconds of ['-1', '1']) {
+      const answer = await admin.get(`${future}&timeoutSeconds=${seconds}`);
+      assert.deepEqual([answer.status, answer.text], [200, '']);
+    }
+    assert.deepEqual(
+      server.logLines.filter((line) => line.includes('a request failed')),
+      [],
+    );
+  });
+
+  it('says 504 as its one event when the revision does not come', async () => {
+    const future = `${secrets}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=999999`;
+    const answer = await admin.get(future);
+    assert.deepEqual([answer.status, answer.json.type, answer.json.object.code], [200, 'ERROR', 504]);
+    assert.match(answer.json.object.message, /^Timeout: Too large resource version: 999999, current: \d+$/);
   });
 
   it('says 410 as its one event when the revision is gone', async () => {

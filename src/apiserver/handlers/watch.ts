@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
-import { CausewayError, isCode } from '../../lib/errors.ts';
+import { isCode } from '../../lib/errors.ts';
 import { negotiate, type Representation } from '../content/accept.ts';
 import { includeObject, objectTable, partialMetadata } from '../content/represent.ts';
 import { limits } from '../limits.ts';
@@ -10,9 +10,9 @@ import { queryBoolean } from '../request-info.ts';
 import { lifeOf } from '../request-life.ts';
 import { statusOf } from '../status.ts';
 import type { BodyWriter } from '../transport/exchange.ts';
-import type { CacheEventType, FrameFormat, WatchStream } from '../watch-cache/watch-cache.ts';
+import type { CacheEventType, FrameFormat, WatchRequest, WatchStream } from '../watch-cache/watch-cache.ts';
 import type { Endpoint, HandlerContext } from './endpoint.ts';
-import { selectionOf } from './selection.ts';
+import { queryInteger, selectionOf } from './selection.ts';
 
 /** Seconds that a watch lives when the client does not say: 30 to 60 minutes, spread so that clients do not come back all at once. */
 const MIN_WATCH_SECONDS = 1800;
@@ -55,12 +55,18 @@ function encodeFrame(machinery: Machinery, media: string, type: CacheEventType |
 }
 
 export function timeoutSeconds(query: URLSearchParams): number {
-  const text = query.get('timeoutSeconds');
-  if (text === null || text === '') return MIN_WATCH_SECONDS * (1 + Math.random());
-  if (!/^\d{1,9}$/.test(text)) {
-    throw new CausewayError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  }
-  return Number(text) === 0 ? MIN_WATCH_SECONDS * (1 + Math.random()) : Number(text);
+  const asked = queryInteger(query, 'timeoutSeconds') ?? 0;
+  return asked === 0 ? MIN_WATCH_SECONDS * (1 + Math.random()) : Math.max(0, asked);
+}
+
+/** Where a watch is to start, as the URL says it. */
+export function watchOptionsOf(query: URLSearchParams): Omit<WatchRequest, 'signal'> {
+  return {
+    resourceVersion: query.get('resourceVersion') ?? undefined,
+    resourceVersionMatch: query.get('resourceVersionMatch') ?? undefined,
+    sendInitialEvents: query.has('sendInitialEvents') ? queryBoolean(query, 'sendInitialEvents') : undefined,
+    allowBookmarks: queryBoolean(query, 'allowWatchBookmarks'),
+  };
 }
 
 /** GET `?watch=1`: every change from a revision on, as it happens, until the client goes, the time is up or the credential expires. */
@@ -68,22 +74,25 @@ export async function watchObjects(context: HandlerContext, endpoint: Endpoint, 
   const { exchange, info } = request;
   const representation = negotiate(exchange.header('accept'), info.query, exchange.header('user-agent'), true);
   const format = frameFormat(context.machinery, endpoint.resource, representation, includeObject(info.query));
-  const sendInitialEvents = info.query.get('sendInitialEvents');
-  const life = lifeOf(context, request, timeoutSeconds(info.query) * 1000);
+  const maxMs = timeoutSeconds(info.query) * 1000;
+  const life = lifeOf(context, request, maxMs);
   const contentType =
     representation.media === 'protobuf' ? 'application/vnd.kubernetes.protobuf;stream=watch' : 'application/json';
   const begin = () => exchange.stream(200, { 'content-type': contentType, 'cache-control': 'no-cache, private' });
   try {
     const stream = await endpoint.cache.watch({
       ...selectionOf(request, context.machinery, endpoint.resource),
-      resourceVersion: info.query.get('resourceVersion') ?? undefined,
-      resourceVersionMatch: info.query.get('resourceVersionMatch') ?? undefined,
-      ...(sendInitialEvents === null ? {} : { sendInitialEvents: queryBoolean(info.query, 'sendInitialEvents') }),
-      allowBookmarks: queryBoolean(info.query, 'allowWatchBookmarks'),
+      ...watchOptionsOf(info.query),
+      endsAt: context.clock.now() + maxMs,
       signal: life.signal,
     });
     await sendEvents(stream, format, begin(), request);
   } catch (error) {
+    if (life.signal.aborted && !request.signal.aborted) {
+      // Its time was over before it had begun.
+      begin().end();
+      return;
+    }
     if (!isCode(error, 'Expired') && !isCode(error, 'Timeout')) throw error;
     // A client that watches from a revision that is gone hears of it as the first and last event, as in Kubernetes.
     const writer = begin();

@@ -573,6 +573,35 @@ describe('delete', () => {
     assert.equal((await admin.get(`${configMaps}/c3`)).status, 200);
   });
 
+  it('deletes as much of a collection as the caller asks for, and not more', async () => {
+    for (const name of ['l1', 'l2', 'l3'])
+      await created(configMaps, { metadata: { name, labels: { limited: 'yes' } } });
+    const selected = `${configMaps}?labelSelector=limited`;
+    const first = (await admin.delete(`${selected}&limit=1`)).json;
+    assert.deepEqual([first.kind, first.items.length], ['ConfigMapList', 1]);
+    const rest = (await admin.get(selected)).json.items.map((i: { metadata: { name: string } }) => i.metadata.name);
+    assert.deepEqual(rest, ['l2', 'l3']);
+    for (const wrong of ['limit=x', 'timeoutSeconds=x', 'resourceVersion=x', 'continue=x']) {
+      assert.equal((await admin.delete(`${selected}&${wrong}`)).status, 400, wrong);
+    }
+    assert.equal((await admin.delete(`${selected}&resourceVersionMatch=Exact`)).status, 422);
+    assert.equal((await admin.get(selected)).json.items.length, 2);
+  });
+
+  it('deletes no more of a collection after an error', async () => {
+    for (const name of ['e1', 'e2']) await created(configMaps, { metadata: { name, labels: { stale: 'yes' } } });
+    const { uid } = (await admin.get(`${configMaps}/e1`)).json.metadata;
+    const answer = await admin.delete(`${configMaps}?labelSelector=stale`, { preconditions: { uid } });
+    assert.equal(answer.status, 409);
+    assert.equal((await admin.get(`${configMaps}/e2`)).status, 200);
+  });
+
+  it('answers 202 to who asked in the oldest way and must wait', async () => {
+    await created(configMaps, { metadata: { name: 'waits', finalizers: ['example.com/a'] } });
+    assert.equal((await admin.delete(`${configMaps}/waits`, { orphanDependents: false })).status, 202);
+    assert.equal((await admin.delete(`${configMaps}/waits`)).status, 200);
+  });
+
   it('takes DeleteOptions in protobuf', async () => {
     await created(configMaps, { metadata: { name: 'by-protobuf' } });
     const options = server.dependencies.machinery.codec.encodeProtobuf({

@@ -1,13 +1,14 @@
 import type { KubeObject } from '../../api/object.ts';
 import { rfc3339 } from '../../lib/clock.ts';
 import { CausewayError, conflict, type ErrorCause, invalid } from '../../lib/errors.ts';
-import { respondJson } from '../content/respond.ts';
+import { respondStatus } from '../content/respond-status.ts';
 import { admissionAttributes, type Endpoint, type HandlerContext } from '../handlers/endpoint.ts';
 import { readObject } from '../handlers/request-body.ts';
 import { updateObject } from '../handlers/write.ts';
 import { handleStrictErrors, writeOptions } from '../handlers/write-options.ts';
 import type { ApiRequest } from '../request.ts';
 import type { ResourceHandler } from '../router.ts';
+import { success } from '../status.ts';
 
 const bindingKind = { group: '', version: 'v1', kind: 'Binding' } as const;
 
@@ -102,7 +103,7 @@ async function assign(
     unconditional: true,
     uid: binding.metadata?.uid,
   });
-  await respondJson(request, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
+  respondStatus(context.machinery.codec, request, 201, success(201));
 }
 
 /** POST pods/NAME/binding, and POST to the collection `bindings`. */

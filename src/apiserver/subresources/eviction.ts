@@ -1,11 +1,12 @@
 import { CausewayError } from '../../lib/errors.ts';
-import { respondJson } from '../content/respond.ts';
+import { respondStatus } from '../content/respond-status.ts';
 import { fromObject } from '../handlers/delete-options.ts';
 import { admissionAttributes, type HandlerContext } from '../handlers/endpoint.ts';
 import { removeObject } from '../handlers/remove.ts';
 import { readObject } from '../handlers/request-body.ts';
 import { handleStrictErrors, writeOptions } from '../handlers/write-options.ts';
 import type { ResourceHandler } from '../router.ts';
+import { success } from '../status.ts';
 
 const evictionKind = { group: 'policy', version: 'v1', kind: 'Eviction' } as const;
 
@@ -36,6 +37,6 @@ export function evictionHandler(context: HandlerContext): ResourceHandler {
       }),
     );
     await removeObject(context, endpoint, request, { namespace, name }, { ...deletion, dryRun });
-    await respondJson(request, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
+    respondStatus(context.machinery.codec, request, 201, success(201));
   };
 }

@@ -20,7 +20,10 @@ export const SNAPSHOT_MS = 5 * 60_000;
 
 /** Milliseconds between two bookmarks of a watcher, and how often is looked whose turn it is. */
 export const BOOKMARK_MS = 60_000;
-export const BOOKMARK_CHECK_MS = 5_000;
+export const BOOKMARK_CHECK_MS = 1_000;
+
+/** Milliseconds before the end of a watch at which its client gets a last bookmark, as Kubernetes does. */
+export const BOOKMARK_BEFORE_END_MS = 2_000;
 
 /** Bytes of a `continue` token. A token that we made is far smaller. */
 export const MAX_CONTINUE_BYTES = 4_096;

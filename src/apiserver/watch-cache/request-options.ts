@@ -1,3 +1,4 @@
+import { goQuote, invalidValue } from '../../api/field-error.ts';
 import { CausewayError, type ErrorCause, invalid } from '../../lib/errors.ts';
 import { type ContinueToken, decodeContinue } from './continue-token.ts';
 import type { ListRequest, WatchRequest } from './watch-cache.ts';
@@ -10,9 +11,9 @@ export type ListMode =
   | { readonly type: 'exact'; readonly revision: number }
   | { readonly type: 'continue'; readonly token: ContinueToken };
 
-/** Where a watch starts. `initial`: with the present state as ADDED events. `end`: and a bookmark after them. */
+/** Where a watch starts. `initial`: with the present state as ADDED events, and a bookmark after them for who takes bookmarks. */
 export type WatchMode =
-  | { readonly type: 'initial'; readonly atLeast: number | 'newest'; readonly end: boolean }
+  | { readonly type: 'initial'; readonly atLeast: number | 'newest' }
   | { readonly type: 'from'; readonly revision: number }
   | { readonly type: 'from-newest' }
   | { readonly type: 'from-any' };
@@ -28,6 +29,9 @@ export function listMode(request: ListRequest): ListMode {
     if (match === 'Exact' && version === '0') {
       causes.push(forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
     }
+  }
+  if (request.sendInitialEvents === true) {
+    causes.push({ ...forbidden('sendInitialEvents is forbidden for list'), field: 'sendInitialEvents' });
   }
   if (causes.length > 0) throw invalidOptions(causes);
   if (token !== '') {
@@ -60,21 +64,21 @@ export function watchMode(request: WatchRequest): WatchMode {
   }
   if (causes.length > 0) throw invalidOptions(causes);
   const revision = version === '' ? undefined : parseRevision(version);
-  if (sendInitialEvents === true) return { type: 'initial', atLeast: revision ?? 'newest', end: true };
+  if (sendInitialEvents === true) return { type: 'initial', atLeast: revision ?? 'newest' };
   if (revision !== undefined && revision > 0) return { type: 'from', revision };
   if (sendInitialEvents === false) return { type: revision === 0 ? 'from-any' : 'from-newest' };
-  // Watches that name no revision have always begun with the present state.
-  return { type: 'initial', atLeast: revision ?? 'newest', end: false };
+  // Watches that name no revision have always begun with the present state; since 1.34 they are told where it ends.
+  return { type: 'initial', atLeast: revision ?? 'newest' };
 }
 
 /** Throws `BadRequest` for what is no revision. */
 export function parseRevision(text: string): number {
-  const revision = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(revision)) {
-    throw new CausewayError(
-      'BadRequest',
-      `resourceVersion: Invalid value: ${JSON.stringify(text)}: must be an unsigned integer`,
-    );
+  const number = /^\d+$/.test(text);
+  const revision = number && BigInt(text) < 2n ** 64n ? Number(text) : Number.NaN;
+  if (!Number.isFinite(revision)) {
+    const why = `strconv.ParseUint: parsing ${goQuote(text)}: ${number ? 'value out of range' : 'invalid syntax'}`;
+    const { field, message } = invalidValue('resourceVersion', text, why);
+    throw new CausewayError('BadRequest', `${field}: ${message}`);
   }
   return revision;
 }

@@ -1,9 +1,10 @@
 import type { Clock } from '../../lib/clock.ts';
 import { CompactedError, type Store, type WatchEvent } from '../../storage/store.ts';
+import { BookmarkTimes } from './bookmark-times.ts';
 import { StoredObject } from './cached-object.ts';
 import { bookmark, Change, FramedEvent } from './events.ts';
 import { ContinueExpiredError, listExpired, watchExpired } from './expired.ts';
-import { BOOKMARK_MS, INITIAL_BATCH } from './limits.ts';
+import { INITIAL_BATCH } from './limits.ts';
 import { isSelected, pageOf, rangeOf } from './page.ts';
 import type { Progress } from './progress.ts';
 import { RecentChanges } from './recent-changes.ts';
@@ -105,8 +106,8 @@ export class ResourceCache implements WatchCache {
       case 'initial': {
         const loaded = await this.#fresh(mode.atLeast === 'newest' ? newest : mode.atLeast, request.signal);
         const revision = this.#revisionOf(loaded);
-        const end = mode.end && request.allowBookmarks === true;
-        return this.#attach(request, revision, this.#initial(loaded, revision, request, end));
+        const initial = this.#initial(loaded, revision, request, request.allowBookmarks === true);
+        return this.#attach(request, revision, initial);
       }
       case 'from-any':
       case 'from-newest': {
@@ -146,7 +147,7 @@ export class ResourceCache implements WatchCache {
     this.#snapshots.forget(now);
     const loaded = this.#loaded;
     if (loaded === undefined) return;
-    this.#watchers.bookmark(now, BOOKMARK_MS, () => bookmark(this.#resource, this.#revisionOf(loaded), false));
+    this.#watchers.bookmark(now, () => bookmark(this.#resource, this.#revisionOf(loaded), false));
   }
 
   #applyTo(loaded: Loaded, event: WatchEvent): void {
@@ -248,7 +249,7 @@ export class ResourceCache implements WatchCache {
       signal,
       first,
       after,
-      bookmarkAt: request.allowBookmarks === true ? this.#clock.now() + BOOKMARK_MS : Number.POSITIVE_INFINITY,
+      bookmarks: request.allowBookmarks === true ? new BookmarkTimes(this.#clock.now(), request.endsAt) : undefined,
       left: (left) => this.#watchers.remove(left),
     });
     if (watcher.ended === undefined) this.#watchers.add(watcher);

@@ -31,6 +31,8 @@ export interface Selection {
 export interface ListRequest extends Selection {
   readonly resourceVersion?: string | undefined;
   readonly resourceVersionMatch?: string | undefined;
+  /** True when the URL has it at all, which is wrong for a list. */
+  readonly sendInitialEvents?: boolean | undefined;
   /** 0 or absent: no limit. */
   readonly limit?: number | undefined;
   /** The token that the previous page gave. */
@@ -59,6 +61,8 @@ export interface WatchRequest extends Selection {
   readonly resourceVersionMatch?: string | undefined;
   readonly sendInitialEvents?: boolean | undefined;
   readonly allowBookmarks?: boolean | undefined;
+  /** When the watch will end, in ms since the epoch: its client gets a bookmark shortly before, to go on from. */
+  readonly endsAt?: number | undefined;
   /** Ends the watch. */
   readonly signal: AbortSignal;
 }

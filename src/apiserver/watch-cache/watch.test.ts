@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { CausewayError } from '../../lib/errors.ts';
 import type { Store } from '../../storage/store.ts';
-import { BOOKMARK_CHECK_MS, BOOKMARK_MS, INITIAL_BATCH, MAX_RECENT_CHANGES, MAX_WATCHER_EVENTS } from './limits.ts';
+import {
+  BOOKMARK_BEFORE_END_MS,
+  BOOKMARK_CHECK_MS,
+  BOOKMARK_MS,
+  INITIAL_BATCH,
+  MAX_RECENT_CHANGES,
+  MAX_WATCHER_EVENTS,
+} from './limits.ts';
 import { follow, type Harness, items, shown, startHarness } from './testing/harness.ts';
 import type { CachedObject, CacheEvent, FrameFormat } from './watch-cache.ts';
 
@@ -121,7 +128,7 @@ describe('watch', () => {
     for (const watch of watches) watch.stop();
   });
 
-  it('begins with the present state when it names no revision, or 0', async () => {
+  it('begins with the present state when it names no revision, or 0, and says where that ends', async () => {
     await h.put('i/a');
     const b = await h.put('i/b', { l: 'yes' });
     for (const resourceVersion of [undefined, '', '0']) {
@@ -131,7 +138,7 @@ describe('watch', () => {
         matches: labelled('yes'),
         allowBookmarks: true,
       });
-      assert.deepEqual(await watch.take(1), [`ADDED i/b@${b} yes`]);
+      assert.deepEqual(await watch.take(2), [`ADDED i/b@${b} yes`, `BOOKMARK v1 Pod @${b} end`]);
       watch.stop();
     }
   });
@@ -295,6 +302,25 @@ describe('watch bookmarks', () => {
     assert.deepEqual(await not.take(1), ['ADDED b/b@3']);
     assert.deepEqual(future.events, []);
     for (const watch of [wants, future, not]) watch.stop();
+    await h.close();
+  });
+
+  it('come once more shortly before the end of a watch', async (test) => {
+    test.mock.timers.enable({ apis: ['setInterval'] });
+    const h = await startHarness();
+    const from = String(await h.put('b/a'));
+    const endsAt = h.now() + 5_000;
+    const short = await follow(h.pods, { resourceVersion: from, allowBookmarks: true, endsAt });
+    const pass = (ms: number): void => {
+      h.advance(ms);
+      test.mock.timers.tick(BOOKMARK_CHECK_MS);
+    };
+    pass(5_000 - BOOKMARK_BEFORE_END_MS - 1);
+    assert.deepEqual(short.events, []);
+    pass(1);
+    pass(1_000);
+    assert.deepEqual(await short.take(1), [`BOOKMARK v1 Pod @${from}`]);
+    short.stop();
     await h.close();
   });
 });

@@ -1,4 +1,5 @@
 import { isCode } from '../../lib/errors.ts';
+import type { BookmarkTimes } from './bookmark-times.ts';
 import type { Change, FramedEvent } from './events.ts';
 import { MAX_WATCHER_BYTES, MAX_WATCHER_EVENTS } from './limits.ts';
 import type { CacheEvent, Selection, WatchStream } from './watch-cache.ts';
@@ -10,15 +11,15 @@ export interface WatcherOptions {
   readonly first: AsyncIterable<readonly CacheEvent[]> | undefined;
   /** Changes up to this revision are in `first`, or known to the client. */
   readonly after: number;
-  /** When the next bookmark is due; infinity for a watcher that wants none. */
-  readonly bookmarkAt: number;
+  /** Undefined for a watcher that wants none. */
+  readonly bookmarks: BookmarkTimes | undefined;
   readonly left: (watcher: Watcher) => void;
 }
 
 /** One client's watch: a bounded queue between the cache and a connection. */
 export class Watcher implements WatchStream {
   readonly selection: Selection;
-  bookmarkAt: number;
+  readonly bookmarks: BookmarkTimes | undefined;
   readonly #options: WatcherOptions;
   readonly #abort = (): void => this.end('aborted');
   #queue: FramedEvent[] = [];
@@ -28,7 +29,7 @@ export class Watcher implements WatchStream {
 
   constructor(options: WatcherOptions) {
     this.selection = options.selection;
-    this.bookmarkAt = options.bookmarkAt;
+    this.bookmarks = options.bookmarks;
     this.#options = options;
     if (options.signal.aborted) this.#ended = 'aborted';
     else options.signal.addEventListener('abort', this.#abort, { once: true });

@@ -39,11 +39,10 @@ export class Watchers {
   }
 
   /** Sends `event` to those that want bookmarks and whose turn it is. `make` is called only when there is one. */
-  bookmark(now: number, interval: number, make: () => FramedEvent): void {
+  bookmark(now: number, make: () => FramedEvent): void {
     let event: FramedEvent | undefined;
     for (const watcher of this.#all) {
-      if (watcher.bookmarkAt > now) continue;
-      watcher.bookmarkAt = now + interval;
+      if (watcher.bookmarks?.isDue(now) !== true) continue;
       event ??= make();
       watcher.bookmark(event);
     }

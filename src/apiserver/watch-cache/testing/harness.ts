@@ -15,6 +15,7 @@ export const PODS = { group: '', plural: 'pods', apiVersion: 'v1', kind: 'Pod' }
 export interface Harness {
   readonly store: Store;
   readonly pods: WatchCache;
+  now(): number;
   /** Moves the clock on. */
   advance(ms: number): void;
   readonly caches: WatchCaches;
@@ -47,6 +48,7 @@ export async function startHarness(wrap: (store: Store) => Store = (store) => st
   };
   return {
     store,
+    now: () => now,
     advance(ms) {
       now += ms;
     },
