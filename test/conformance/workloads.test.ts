@@ -73,7 +73,9 @@ describe('deployments', { concurrency: 3 }, () => {
     await cluster.until('the deployment to win', async () => (await sets('scaled'))[0]?.spec?.replicas === 3);
     await cluster.ok(['scale', 'deploy', 'scaled', '--replicas=0']);
     await cluster.until('no pods', async () => (await pods('scaled')).length === 0);
-    assert.match(await cluster.ok(['get', 'deploy', 'scaled', '--no-headers']), /^scaled +0\/0 +0 +0 /);
+    await cluster.until('the counts', async () =>
+      /^scaled +0\/0 +0 +0 /.test(await cluster.ok(['get', 'deploy', 'scaled', '--no-headers'])),
+    );
     assert.equal(
       await cluster
         .ok(['autoscale', 'deploy', 'scaled', '--min=1', '--max=3', '--cpu-percent=50'])
@@ -95,7 +97,7 @@ describe('deployments', { concurrency: 3 }, () => {
     const text = await rolledOut('rolled');
     assert.match(
       text,
-      /^Waiting for deployment "rolled" rollout to finish: |^deployment "rolled" successfully rolled out/,
+      /^(Waiting for deployment (spec update to be observed|"rolled" rollout to finish: .*)\.\.\.\n)*deployment "rolled" successfully rolled out\n$/,
     );
     assert.deepEqual(await images('rolled'), ['image:second']);
     // An annotation alone makes no rollout to wait for: its copy may come later than the end of the one before.
@@ -165,7 +167,7 @@ describe('deployments', { concurrency: 3 }, () => {
     await cluster.ok(['patch', 'deploy', 'careful', '-p', '{"spec":{"progressDeadlineSeconds":60}}']);
     await cluster.ok(['rollout', 'undo', 'deploy/careful']);
     await rolledOut('careful');
-    assert.equal((await livePods('careful')).length, 3);
+    await cluster.until('the one above to go', async () => (await livePods('careful')).length === 3);
     await cluster.ok(['delete', 'deploy', 'careful']);
   });
 
