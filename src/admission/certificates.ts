@@ -1,13 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CertificateSigningRequest } from '../api/generated/types.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
+import { ProtocolError } from '../lib/errors.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './plugin.ts';
 import { groupResource, refusal } from './refuse.ts';
 
 const resource = 'certificatesigningrequests.certificates.k8s.io';
 const clientSigner = 'kubernetes.io/kube-apiserver-client';
 
-/** The organizations in the subject of a PEM (base64) PKCS#10 request; throws when it cannot be read. */
+/** The organizations in the subject of a PKCS#10 request, given as base64 of its PEM. Throws `ProtocolError` when it cannot be read. */
 export type CertificateRequestOrganizations = (request: string) => readonly string[];
 
 /** Nobody becomes a superuser by a certificate request, not even with an approver who does not look. */
@@ -27,8 +28,11 @@ export class CertificateSubjectRestriction implements AdmissionPlugin {
     let organizations: readonly string[];
     try {
       organizations = this.#organizations(csr.spec.request);
-    } catch {
-      throw refusal(attributes, 'failed to parse CSR');
+    } catch (error) {
+      throw refusal(
+        attributes,
+        `failed to parse CSR: ${error instanceof ProtocolError ? error.message : 'not readable'}`,
+      );
     }
     if (organizations.includes('system:masters')) {
       throw refusal(attributes, `use of ${clientSigner} signer with system:masters group is not allowed`);

@@ -6,6 +6,7 @@ import type { ResourceDefinition, Scheme } from '../api/scheme.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
 import type { RbacReader } from '../authz/rbac/objects.ts';
 import { RbacAuthorizer } from '../authz/rbac/rbac-authorizer.ts';
+import { ProtocolError } from '../lib/errors.ts';
 import { AdmissionChain } from './chain.ts';
 import { type AdmissionDeps, defaultPlugins } from './default-plugins.ts';
 import { defaultPodSecurity } from './pod-security/pod-security.ts';
@@ -62,7 +63,7 @@ const deps: AdmissionDeps = {
   unsupportedPodFields: (pod) =>
     (pod['spec'] as { runtimeClassName?: string }).runtimeClassName ? ['spec.runtimeClassName'] : [],
   certificateRequestOrganizations: (text) => {
-    if (text === 'broken') throw new Error('not a request');
+    if (text === 'broken') throw new ProtocolError('not a request');
     return [text];
   },
   randomSuffix: (length) => 'abcdefghij'.slice(0, length),
@@ -305,9 +306,13 @@ test('certificate requests: no superusers, and approving or signing needs the ri
   );
   assert.match(
     (await refusalOf(chain.run(request(target, { namespace: '', object: csr('broken') })))).message,
-    /failed to parse CSR$/,
+    /failed to parse CSR: not a request$/,
   );
-  await chain.run(request(target, { namespace: '', object: csr('developers') }));
+  const accepted = request(target, { namespace: '', object: csr('developers') });
+  await chain.run(accepted);
+  assert.deepEqual(accepted.warnings, [
+    'CertificateSigningRequest is not acted on by this cluster yet: no certificate is issued by this cluster itself',
+  ]);
 
   const update = (sub: string, now: KubeObject, before: KubeObject): Promise<void> =>
     chain.run(

@@ -31,6 +31,17 @@ test('nothing new is made in a namespace that is going away; what is there may c
     error.message,
     'configmaps "c" is forbidden: unable to create new content in namespace x because it is being terminated',
   );
+  assert.deepEqual(error.details, {
+    name: 'c',
+    kind: 'configmaps',
+    causes: [
+      {
+        reason: 'NamespaceTerminating',
+        message: 'namespace x is being terminated',
+        field: 'metadata.namespace',
+      },
+    ],
+  });
   await plugin.admit(request('configmaps', { operation: 'UPDATE', namespace: 'x', object, oldObject: object }));
 });
 

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../api/object.ts';
 import { sleep } from '../lib/deadline.ts';
-import { notFound } from '../lib/errors.ts';
+import { CausewayError, notFound } from '../lib/errors.ts';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from './plugin.ts';
 import { groupResource, refusal } from './refuse.ts';
 
@@ -50,10 +50,7 @@ export class NamespaceLifecycle implements AdmissionPlugin {
     const found = await this.#find(namespace, operation === 'CREATE');
     if (found === undefined) throw notFound('', 'namespaces', namespace);
     if (operation === 'CREATE' && isTerminating(found)) {
-      throw refusal(
-        attributes,
-        `unable to create new content in namespace ${namespace} because it is being terminated`,
-      );
+      throw terminating(attributes, namespace);
     }
   }
 
@@ -79,6 +76,18 @@ export class NamespaceLifecycle implements AdmissionPlugin {
     if (live === undefined) this.#deleted.delete(namespace);
     return live;
   }
+}
+
+/** Its cause lets controllers tell this refusal from others: they stop trying. */
+function terminating(attributes: AdmissionAttributes, namespace: string): CausewayError {
+  const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
+  const { code, message, details } = refusal(attributes, why);
+  const cause = {
+    reason: 'NamespaceTerminating',
+    message: `namespace ${namespace} is being terminated`,
+    field: 'metadata.namespace',
+  };
+  return new CausewayError(code, message, { details: { ...details, causes: [cause] } });
 }
 
 function isTerminating(namespace: KubeObject): boolean {

@@ -24,6 +24,11 @@ const refusedKinds: ReadonlyMap<string, string> = new Map([
   ['apiservices.apiregistration.k8s.io', 'its group would not be served'],
 ]);
 
+/** Kinds that are stored and wait for somebody to act on them, where nobody does yet. They restrict nothing: whoever makes one is told. */
+const unattendedKinds: ReadonlyMap<string, string> = new Map([
+  ['certificatesigningrequests.certificates.k8s.io', 'no certificate is issued by this cluster itself'],
+]);
+
 /** Fields that restrict and that nothing carries out yet, in kinds that are served otherwise. */
 const refusedFields: ReadonlyMap<string, (object: KubeObject) => readonly string[]> = new Map([
   ['services', serviceFields],
@@ -44,6 +49,10 @@ export const notEnforced: AdmissionPlugin = {
     const consequence = refusedKinds.get(resource);
     if (consequence !== undefined) {
       throw refusal(attributes, `${kind} is not enforced by this cluster yet: ${consequence}`);
+    }
+    const unattended = unattendedKinds.get(resource);
+    if (unattended !== undefined && operation === 'CREATE') {
+      attributes.warn(`${kind} is not acted on by this cluster yet: ${unattended}`);
     }
     const fields = refusedFields.get(resource);
     if (fields === undefined || object === undefined) return;

@@ -27,10 +27,10 @@ import { RbacAuthorizer } from '../authz/rbac/rbac-authorizer.ts';
 import { superuserAuthorizer } from '../authz/superuser.ts';
 import { UnionAuthorizer, unionRuleResolver } from '../authz/union.ts';
 import type { Clock } from '../lib/clock.ts';
-import { CausewayError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { APISERVER } from '../paths/catalogue.ts';
 import { PathRegistry } from '../paths/registry.ts';
+import { requestedSubject } from '../pki/certificate-request.ts';
 import { ClusterPki } from '../pki/cluster-pki.ts';
 import { RotatingCertificate } from '../pki/rotating-certificate.ts';
 import { fixedTrust, type TrustSource } from '../pki/trust.ts';
@@ -173,9 +173,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           scheme,
           podSecurity: defaultPodSecurity,
           unsupportedPodFields: options.unsupportedPodFields,
-          certificateRequestOrganizations: () => {
-            throw new CausewayError('Forbidden', 'certificate signing requests are not signed here yet');
-          },
+          certificateRequestOrganizations: (request) =>
+            requestedSubject(Buffer.from(request, 'base64').toString()).organizations,
           randomSuffix,
         }),
       ),

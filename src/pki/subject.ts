@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { ProtocolError } from '../lib/errors.ts';
 import { type Subject, subjectBytes } from './certificate.ts';
-import { expectElement, readElement, readElements, readText, TAG } from './der.ts';
+import { type DerElement, expectElement, readElement, readElements, readText, TAG } from './der.ts';
 import { OID, oid } from './oids.ts';
 
 /**
@@ -9,14 +9,19 @@ import { OID, oid } from './oids.ts';
  * cannot tell `O=a` plus a line break from two attributes. Throws `ProtocolError` on more than one CN or UID, or an odd string type.
  */
 export function subjectOf(certificate: X509Certificate): Subject {
+  return readSubject(readElement(subjectBytes(certificate)));
+}
+
+/** The same of a `Name` (RFC 5280 §4.1.2.4), wherever it stands. */
+export function readSubject(name: DerElement): Subject {
   const found = new Map<string, string[]>();
-  for (const set of readElements(readElement(subjectBytes(certificate)).content)) {
+  for (const set of readElements(name.content)) {
     expectElement(set, TAG.set, 'relative distinguished name');
     for (const attribute of readElements(set.content)) {
       const [type, value] = readElements(expectElement(attribute, TAG.sequence, 'attribute').content);
-      const name = WANTED.find((dotted) => type !== undefined && oid(dotted).equals(type.bytes));
-      if (name === undefined || value === undefined) continue;
-      found.set(name, [...(found.get(name) ?? []), readText(value)]);
+      const wanted = WANTED.find((dotted) => type !== undefined && oid(dotted).equals(type.bytes));
+      if (wanted === undefined || value === undefined) continue;
+      found.set(wanted, [...(found.get(wanted) ?? []), readText(value)]);
     }
   }
   const uid = single(found.get(OID.kubernetesUid), 'UID');
