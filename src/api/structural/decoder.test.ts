@@ -49,6 +49,18 @@ test('unknown fields are dropped and named, with indexes and in order', () => {
   assert.equal(value.metadata.clusterName, 'x');
 });
 
+test('optional lists and maps without elements are absent; required ones and structs stay', () => {
+  const value = {
+    metadata: { name: 'a', labels: {}, annotations: {}, finalizers: [], ownerReferences: [] },
+    spec: { containers: [], volumes: [{ name: 'v', emptyDir: {} }], securityContext: {}, nodeSelector: {} },
+  };
+  assert.deepEqual(decode(pod, value), {
+    metadata: { name: 'a' },
+    spec: { containers: [], volumes: [{ name: 'v', emptyDir: {} }], securityContext: {} },
+  });
+  assert.deepEqual(decode(deployment, { spec: { selector: { matchLabels: {} } } }), { spec: { selector: {} } });
+});
+
 test('names are case-sensitive', () => {
   assert.deepEqual(decoder.decode(pod, { Spec: {} }).strictErrors, ['unknown field "Spec"']);
 });

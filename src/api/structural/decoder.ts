@@ -27,7 +27,7 @@ export interface StructurallyDecoded {
 /** Brings any JSON value into the shape of a definition. */
 export interface Decoder {
   /**
-   * Drops unknown fields and nulls, checks every type, and writes quantities and times in their one form. The input stays as it is; what
+   * Drops unknown fields, nulls, and optional lists and maps that are empty; checks every type, and writes quantities and times in their one form. The input stays as it is; what
    * needs no change is shared with it. Throws `BadRequest` with Go's sentence for a value of the wrong type.
    */
   decode(definition: string, value: unknown): StructurallyDecoded;
@@ -86,10 +86,15 @@ class Compiler {
     }
   }
 
-  #struct({ name, properties }: DefinitionSchema): Read {
+  #struct({ name, properties, required }: DefinitionSchema): Read {
     const struct = name.slice(name.lastIndexOf('.') + 1);
     const type = goType({ ref: name });
-    const fields = new Map(Object.entries(properties!).map(([key, property]) => [key, this.#type(property)]));
+    const fields = new Map(
+      Object.entries(properties!).map(([key, property]) => {
+        const read = this.#type(property);
+        return [key, required?.includes(key) === true ? read : unlessEmpty(property, read)];
+      }),
+    );
     return (value, context) => {
       if (!isPlainObject(value)) throw context.mismatch(value, type);
       context.enterStruct(struct);
@@ -133,6 +138,23 @@ class Compiler {
         return readAny;
     }
   }
+}
+
+/** Kubernetes' types cannot tell an optional list or map without elements from none, and leave both out. */
+function unlessEmpty({ ref, type, additionalProperties }: TypeSchema, read: Read): Read {
+  if (ref !== undefined) return read;
+  if (type === 'array') {
+    return (value, context) => {
+      const list = read(value, context) as unknown[];
+      return list.length === 0 ? undefined : list;
+    };
+  }
+  if (type !== 'object' || additionalProperties === undefined) return read;
+  return (value, context) => {
+    const map = read(value, context) as object;
+    for (const _ in map) return map;
+    return undefined;
+  };
 }
 
 function readField(read: Read | undefined, key: string, value: unknown, context: ReadingContext): unknown {

@@ -573,6 +573,27 @@ describe('delete', () => {
     assert.equal((await admin.get(`${configMaps}/c3`)).status, 200);
   });
 
+  it('stores no empty list or map, however it became empty', async () => {
+    const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'o', uid: 'u-1' };
+    await created(configMaps, {
+      metadata: { name: 'owned', ownerReferences: [owner], labels: { a: 'b' } },
+      data: { k: 'v' },
+    });
+    const strategic = 'application/strategic-merge-patch+json';
+    const drop = { metadata: { ownerReferences: [{ $patch: 'delete', uid: 'u-1' }], labels: { a: null } } };
+    const patched = (await admin.patch(`${configMaps}/owned`, drop, strategic)).json;
+    assert.equal('ownerReferences' in patched.metadata, false);
+    assert.equal('labels' in patched.metadata, false);
+    const stored = await server.store.get('/registry/configmaps/default/owned');
+    assert.doesNotMatch(Buffer.from(stored!.value).toString(), /ownerReferences|labels/);
+    const put = await admin.put(`${configMaps}/owned`, {
+      metadata: { name: 'owned', finalizers: [], annotations: {} },
+      data: {},
+    });
+    assert.deepEqual(Object.keys(put.json).sort(), ['apiVersion', 'kind', 'metadata']);
+    assert.equal('finalizers' in put.json.metadata || 'annotations' in put.json.metadata, false);
+  });
+
   it('deletes as much of a collection as the caller asks for, and not more', async () => {
     for (const name of ['l1', 'l2', 'l3'])
       await created(configMaps, { metadata: { name, labels: { limited: 'yes' } } });
