@@ -6,24 +6,26 @@ import type { AdmissionAttributes, AdmissionPlugin } from './plugin.ts';
  * that throws refuses the request; a plug-in that fails refuses it too.
  */
 export class AdmissionChain {
-  readonly #plugins: readonly AdmissionPlugin[];
+  readonly #admitting: readonly Step[];
+  readonly #validating: readonly Step[];
 
   constructor(plugins: readonly AdmissionPlugin[]) {
-    this.#plugins = plugins;
+    this.#admitting = plugins.flatMap(({ name, admit }, i) =>
+      admit === undefined ? [] : [{ name, run: admit.bind(plugins[i]) }],
+    );
+    this.#validating = plugins.flatMap(({ name, validate }, i) =>
+      validate === undefined ? [] : [{ name, run: validate.bind(plugins[i]) }],
+    );
   }
 
   /** May change `attributes.object`. */
-  async admit(attributes: AdmissionAttributes): Promise<void> {
-    for (const plugin of this.#plugins) {
-      if (plugin.admit !== undefined) await guarded(plugin, plugin.admit(attributes));
-    }
+  admit(attributes: AdmissionAttributes): Promise<void> {
+    return runAll(this.#admitting, attributes);
   }
 
   /** Changes nothing: what it sees is what will be stored. */
-  async validate(attributes: AdmissionAttributes): Promise<void> {
-    for (const plugin of this.#plugins) {
-      if (plugin.validate !== undefined) await guarded(plugin, plugin.validate(attributes));
-    }
+  validate(attributes: AdmissionAttributes): Promise<void> {
+    return runAll(this.#validating, attributes);
   }
 
   /** Both, for an operation without anything in between (DELETE, CONNECT). */
@@ -33,11 +35,20 @@ export class AdmissionChain {
   }
 }
 
-async function guarded(plugin: AdmissionPlugin, step: Promise<void>): Promise<void> {
+interface Step {
+  readonly name: string;
+  readonly run: (attributes: AdmissionAttributes) => Promise<void>;
+}
+
+async function runAll(steps: readonly Step[], attributes: AdmissionAttributes): Promise<void> {
+  let at = '';
   try {
-    await step;
+    for (const { name, run } of steps) {
+      at = name;
+      await run(attributes);
+    }
   } catch (error) {
     if (error instanceof CausewayError) throw error;
-    throw new CausewayError('InternalError', `admission plug-in ${plugin.name} failed`, { cause: error });
+    throw new CausewayError('InternalError', `admission plug-in ${at} failed`, { cause: error });
   }
 }

@@ -198,6 +198,7 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
 
 /** One rule may be reached by two ways. */
 function withoutRepeats(causes: readonly ErrorCause[]): ErrorCause[] {
+  if (causes.length < 2) return [...causes];
   const byText = new Map(causes.map((cause) => [`${cause.field} ${cause.message}`, cause]));
   return [...byText.values()];
 }

@@ -6,8 +6,8 @@ export function dropZeroes(object: object | undefined, fields: readonly string[]
   if (object === undefined) return;
   const record = object as Record<string, unknown>;
   for (const field of fields) {
-    if (!Object.hasOwn(record, field)) continue;
     const value = record[field];
+    if (value === undefined || !Object.hasOwn(record, field)) continue;
     const empty = typeof value === 'object' && value !== null && Object.keys(value).length === 0;
     if (value === false || value === '' || value === 0 || empty) delete record[field];
   }

@@ -65,8 +65,10 @@ function pathSegments(rawPath: string): string[] {
   if (!rawPath.startsWith('/')) throw new CausewayError('BadRequest', 'the request target must be a path');
   const inner = rawPath.slice(1, rawPath.endsWith('/') && rawPath.length > 1 ? -1 : undefined);
   if (inner === '') return [];
-  const segments = inner.split('/').map(decodeSegment);
-  for (const segment of segments) {
+  const segments = inner.split('/');
+  for (let i = 0; i < segments.length; i++) {
+    const segment = decodeSegment(segments[i] as string);
+    segments[i] = segment;
     if (segment === '' || segment === '.' || segment === '..') {
       throw new CausewayError('BadRequest', 'the request path holds an empty, "." or ".." segment');
     }
@@ -92,7 +94,8 @@ export function requestInfo(method: string, target: string): RequestInfo {
   const rawPath = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? noQuery : new URLSearchParams(target.slice(mark + 1));
   const segments = pathSegments(rawPath);
-  const path = `/${segments.join('/')}${rawPath.length > 1 && rawPath.endsWith('/') ? '/' : ''}`;
+  const slash = rawPath.length > 1 && rawPath.endsWith('/') ? '/' : '';
+  const path = rawPath.includes('%') ? `/${segments.join('/')}${slash}` : rawPath;
   const other = {
     resourceRequest: false,
     verb: method.toLowerCase(),

@@ -6,9 +6,17 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => Date.now() };
 
-/** RFC 3339 with seconds, as `metav1.Time` prints: `2026-11-24T08:00:00Z`. */
+let lastSecond = Number.NaN;
+let lastText = '';
+
+/** RFC 3339 with seconds, as `metav1.Time` prints: `2026-11-24T08:00:00Z`. Those of one second share a text. */
 export function rfc3339(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(ms / 1000);
+  if (second !== lastSecond) {
+    lastText = `${new Date(ms).toISOString().slice(0, 19)}Z`;
+    lastSecond = second;
+  }
+  return lastText;
 }
 
 /** RFC 3339 with microseconds, as `metav1.MicroTime` prints: `2026-11-24T08:00:00.123000Z`. */
