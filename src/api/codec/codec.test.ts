@@ -14,7 +14,7 @@ const options: GroupVersionKind = { group: '', version: 'v1', kind: 'DeleteOptio
 
 function refused(
   body: string | Buffer,
-  sentence: string,
+  sentence: string | RegExp,
   media: Media = 'json',
   expected = pod,
   code: ErrorCode = 'BadRequest',
@@ -23,7 +23,8 @@ function refused(
     () => codec.decode(Buffer.from(body), media, expected),
     (error: unknown) => {
       assert.ok(error instanceof CausewayError, String(error));
-      assert.equal(error.message, sentence);
+      if (typeof sentence === 'string') assert.equal(error.message, sentence);
+      else assert.match(error.message, sentence);
       assert.equal(error.code, code);
       return true;
     },
@@ -33,6 +34,20 @@ function refused(
 test('a body without apiVersion and kind is taken for what the URL names', () => {
   const { object } = codec.decode(Buffer.from('{"metadata":{"name":"a"},"spec":{}}'), 'json', pod);
   assert.equal(JSON.stringify(object), '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{}}');
+});
+
+test('a body that is null, or YAML without anything, is an object without fields', () => {
+  for (const [text, media] of [
+    ['null', 'json'],
+    ['', 'yaml'],
+    ['# nothing\n', 'yaml'],
+  ] as const) {
+    assert.deepEqual(codec.decode(Buffer.from(text), media, pod).object, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {},
+    });
+  }
 });
 
 test('a body that is no object is refused with its beginning', () => {
@@ -48,6 +63,7 @@ test('a body that is no object is refused with its beginning', () => {
   const type =
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
   refused('[]', `${json}json: cannot unmarshal array into Go value of type ${type} (5b5d)`);
+  refused('a: [b', /^the object provided is unrecognized \(must be of type Pod\): yaml: .* \(613a205b62\)$/, 'yaml');
   refused(
     'x',
     `${unrecognized}provided data does not appear to be a protobuf message, expected prefix [107 56 115 0] (78)`,

@@ -1,4 +1,4 @@
-import { CausewayError, ProtocolError } from '../../lib/errors.ts';
+import { CausewayError, isCode, ProtocolError } from '../../lib/errors.ts';
 import { isObject, type JsonObject } from '../json-object.ts';
 import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from '../object.ts';
 import { createMessageCodec, type MessageCodec } from '../protobuf/message-codec.ts';
@@ -65,8 +65,9 @@ class SchemaCodec implements Codec {
     }
     if (media === 'protobuf') return this.#decodeProtobuf(bytes, expected);
     const { value, strictErrors } = parseText(bytes, media, expected);
-    if (!isObject(value)) throw unrecognized(expected, notAnObject(value), bytes);
-    const decoded = this.decodeValue(value, expected);
+    // Go reads `null` into a struct without complaint: an object without fields.
+    if (value !== null && !isObject(value)) throw unrecognized(expected, notAnObject(value), bytes);
+    const decoded = this.decodeValue(value ?? {}, expected);
     return strictErrors.length === 0 ? decoded : merged(decoded, strictErrors);
   }
 
@@ -170,7 +171,12 @@ function parseText(bytes: Buffer, media: 'json' | 'yaml', expected: GroupVersion
       throw unrecognized(expected, `couldn't get version/kind; json parse error: ${error.message}`, bytes, error);
     }
   }
-  return parseYaml(text);
+  try {
+    return parseYaml(text);
+  } catch (error) {
+    if (!isCode(error, 'BadRequest')) throw error;
+    throw unrecognized(expected, error.message, bytes, error);
+  }
 }
 
 interface ParsedText {
@@ -179,8 +185,7 @@ interface ParsedText {
 }
 
 function notAnObject(value: unknown): string {
-  const found =
-    value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+  const found = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
   return `couldn't get version/kind; json parse error: json: cannot unmarshal ${found} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
 }
 
