@@ -1,3 +1,4 @@
+import { aggregateRules } from '../authz/rbac/aggregate.ts';
 import { EventRecorder } from '../client/event-recorder.ts';
 import { InformerFactory } from '../client/informer.ts';
 import { RestClient } from '../client/rest-client.ts';
@@ -54,7 +55,15 @@ export function startScheduler(options: MasterComponentOptions): Promise<Running
 export function startControllerManager(options: MasterComponentOptions): Promise<RunningComponent> {
   return start(options, 'controller-manager', 'controller-manager', ({ client, informers, events, log }, signal) =>
     runControllerManager(
-      { client, informers, events, clock: options.clock, log, rootCa: () => options.ca.current().join('') },
+      {
+        client,
+        informers,
+        events,
+        clock: options.clock,
+        log,
+        rootCa: () => options.ca.current().join(''),
+        aggregateRules,
+      },
       signal,
     ),
   );

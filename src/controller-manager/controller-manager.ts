@@ -1,3 +1,4 @@
+import { ClusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { DeploymentController } from './deployment.ts';
 import { EndpointsController } from './endpoints.ts';
@@ -18,6 +19,7 @@ const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Contr
   EndpointsController,
   ReplicaSetController,
   DeploymentController,
+  ClusterRoleAggregationController,
   NamespaceController,
   PodGarbageCollector,
   GarbageCollector,

@@ -1,3 +1,4 @@
+import type { ClusterRole } from '../api/generated/types.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import type { RestClient } from '../client/rest-client.ts';
@@ -12,6 +13,8 @@ export interface ControllerDependencies {
   readonly log: Log;
   /** PEM: what `kube-root-ca.crt` gives to pods. */
   readonly rootCa: () => string;
+  /** The rules that each aggregating role has, by its name: as authorisation works them out. */
+  readonly aggregateRules: (roles: readonly ClusterRole[]) => ReadonlyMap<string, readonly object[]>;
 }
 
 /** One control loop. Its constructor asks for informers; `run` works until `signal` aborts. */

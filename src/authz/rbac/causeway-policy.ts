@@ -3,6 +3,8 @@ import { user } from './bootstrap-namespaced.ts';
 import type { Subject } from './objects.ts';
 import { read, rule } from './rule-table.ts';
 
+const clusterRoleAggregation = 'system:causeway:clusterrole-aggregation';
+
 /** What Causeway adds to Kubernetes' bootstrap roles; every name starts with `system:causeway:`. */
 export const causewayRoleTable: readonly RoleRow[] = [
   {
@@ -10,6 +12,8 @@ export const causewayRoleTable: readonly RoleRow[] = [
     aggregateTo: 'view',
     rules: [rule(read, 'paths.causeway.dev', 'communicationpaths')],
   },
+  // Admission lets anybody store in an aggregating role what it holds anyway: no `escalate`.
+  { name: clusterRoleAggregation, rules: [rule('get,list,patch,watch', 'rbac.authorization.k8s.io', 'clusterroles')] },
 ];
 
 /** Who the apiserver is towards kubelets: the name in its client certificate from the kubelet-client CA. */
@@ -18,7 +22,7 @@ export const apiserverUser = 'system:kube-apiserver';
 /**
  * The controllers that the controller manager runs under its own identity. Kubernetes gives each controller a service account of its own,
  * or says to bind their roles to the manager's user: this does the latter, for these and no more. The aggregation of cluster roles is
- * not among them, because its right to escalate would make the manager a cluster admin; the apiserver does it in its own process.
+ * not among them, because its right to escalate would make the manager a cluster admin: it has a role without it.
  */
 export const managedControllers: readonly string[] = [
   'deployment-controller',
@@ -44,6 +48,11 @@ export const causewayBindingTable: readonly BindingRow[] = [
     name: 'system:causeway:kubelet-api-admin',
     role: 'system:kubelet-api-admin',
     subjects: [user(apiserverUser)],
+  },
+  {
+    name: clusterRoleAggregation,
+    role: clusterRoleAggregation,
+    subjects: [user('system:kube-controller-manager')],
   },
   ...managedControllers.map((name) => ({
     name: `system:causeway:controller:${name}`,

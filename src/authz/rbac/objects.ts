@@ -24,11 +24,13 @@ export interface RoleRef {
 
 export interface LabelSelector {
   readonly matchLabels?: Readonly<Record<string, string>> | undefined;
-  readonly matchExpressions?: readonly {
-    readonly key: string;
-    readonly operator: string;
-    readonly values?: readonly string[] | undefined;
-  }[];
+  readonly matchExpressions?:
+    | readonly {
+        readonly key: string;
+        readonly operator: string;
+        readonly values?: readonly string[] | undefined;
+      }[]
+    | undefined;
 }
 
 export interface Role extends KubeObject {
@@ -37,7 +39,7 @@ export interface Role extends KubeObject {
 
 export interface ClusterRole extends KubeObject {
   readonly rules?: readonly PolicyRule[] | null | undefined;
-  readonly aggregationRule?: { readonly clusterRoleSelectors?: readonly LabelSelector[] };
+  readonly aggregationRule?: { readonly clusterRoleSelectors?: readonly LabelSelector[] | undefined } | undefined;
 }
 
 export interface RoleBinding extends KubeObject {

@@ -2,6 +2,7 @@ import { AdmissionChain } from '../../admission/chain.ts';
 import { defaultPlugins } from '../../admission/default-plugins.ts';
 import { defaultPodSecurity } from '../../admission/pod-security/pod-security.ts';
 import { startTestApiserver, type TestApiserver } from '../../apiserver/testing/test-apiserver.ts';
+import { aggregateRules } from '../../authz/rbac/aggregate.ts';
 import { bootstrapPolicy } from '../../authz/rbac/bootstrap-policy.ts';
 import { RbacAuthorizer } from '../../authz/rbac/rbac-authorizer.ts';
 import { superuserAuthorizer } from '../../authz/superuser.ts';
@@ -98,7 +99,7 @@ export class TestCluster {
   /** Runs controllers as the controller manager; all of them when none is named. */
   async runControllers(...kinds: ControllerClass[]): Promise<{ stop(): Promise<void> }> {
     return this.#run('system:kube-controller-manager', 'controller-manager', async (parts, signal) => {
-      const dependencies = { ...parts, rootCa: () => this.api.pki.clusterCa.certificatePem };
+      const dependencies = { ...parts, rootCa: () => this.api.pki.clusterCa.certificatePem, aggregateRules };
       if (kinds.length === 0) return runControllerManager(dependencies, signal);
       const controllers = kinds.map((Kind) => new Kind(dependencies));
       await parts.informers.start(signal);
@@ -117,7 +118,7 @@ export class TestCluster {
   async #run(
     user: string,
     source: string,
-    run: (parts: Omit<ControllerDependencies, 'rootCa'>, signal: AbortSignal) => Promise<void>,
+    run: (parts: Omit<ControllerDependencies, 'rootCa' | 'aggregateRules'>, signal: AbortSignal) => Promise<void>,
   ): Promise<{ stop(): Promise<void> }> {
     const client = restClient(this.api, user);
     this.watches.govern(client);
