@@ -49,6 +49,7 @@ const SERVING_NAMES = [
   'kubernetes.default.svc.cluster.local',
 ];
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
+const apiAudiences: readonly string[] = [ISSUER];
 const LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 
 export interface ControlPlaneOptions {
@@ -113,7 +114,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     const node = new NodeAuthorizer(graph);
     const authorizer = new UnionAuthorizer([superuserAuthorizer, node, rbac]);
 
-    const apiAudiences = [ISSUER];
     const serviceAccounts = serviceAccountAuthenticator({
       issuer: ISSUER,
       apiAudiences,
@@ -121,7 +121,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       objects: boundObjects(caches, scheme),
       clock,
     });
-    const tokenFile = tokenFileAuthenticator(options.tokenFile ?? '', { apiAudiences });
+    const tokenFile = readTokenFile(options.tokenFile);
 
     const rotate = { clock, log: log.child('pki') };
     const serving = await RotatingCertificate.start(
@@ -219,6 +219,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await closeAll();
     throw error;
   }
+}
+
+/** The tokens of a token file. Throws `BadRequest` with the number of the line that cannot be read. */
+export function readTokenFile(text = ''): ReturnType<typeof tokenFileAuthenticator> {
+  return tokenFileAuthenticator(text, { apiAudiences });
 }
 
 /** The address itself where it is one that can be called; `0.0.0.0` cannot. */

@@ -17,7 +17,7 @@ import { writeSecretFile } from '../pki/secret-file.ts';
 import { createProcessRuntime } from '../runtime/process/process-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { issueAdmin, SERVER_URL_FILE } from './admin-kubeconfig.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { type ControlPlane, readTokenFile, startControlPlane } from './control-plane.ts';
 import { type ClusterDirectory, openClusterDirectory } from './data-directory.ts';
 import { serveKubernetesService } from './kubernetes-service.ts';
 import { startControllerManager, startScheduler } from './master-components.ts';
@@ -61,6 +61,8 @@ export async function up(options: UpOptions): Promise<RunningCluster> {
   const { log, progress } = options;
   const nodeName = options.nodeName ?? defaultNodeName();
   const serviceIp = firstAddress(options.serviceCidr);
+  // What is wrong with it is said before anything is made.
+  readTokenFile(options.tokenFile);
   await checkPort(options.securePort, options.bindAddress);
   const directory = await openClusterDirectory(options.dataDirectory);
   const stops: StopStep[] = [() => directory.release()];

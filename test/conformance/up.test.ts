@@ -98,6 +98,10 @@ describe('causeway up refuses, in one line and changing nothing,', { concurrency
       await refused(join(folder, 'x'), '--service-cluster-ip-range', '10.0.0.0'),
       /--service-cluster-ip-range 10\.0\.0\.0: give an IPv4 network/,
     );
+    await writeFile(join(folder, 'tokens'), 'secret-token,only-a-name\n');
+    const said = await refused(join(folder, 'x'), '--token-auth-file', join(folder, 'tokens'));
+    assert.match(said, /^causeway: token file: line 1: must have at least 3 columns/);
+    assert.doesNotMatch(said, /secret-token/);
     await assert.rejects(stat(join(folder, 'x')), { code: 'ENOENT' });
   });
 });
