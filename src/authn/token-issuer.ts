@@ -52,6 +52,11 @@ export class TokenIssuer {
     this.#options = options;
   }
 
+  /** What a token is for that was asked for without audiences. */
+  get apiAudiences(): readonly string[] {
+    return this.#options.apiAudiences;
+  }
+
   /** Throws `Invalid` below 600 s and above 2^32 s. */
   issue(subject: TokenSubject, terms: TokenTerms): IssuedToken {
     checkExpiration(terms.expirationSeconds);

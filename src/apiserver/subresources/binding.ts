@@ -4,7 +4,7 @@ import { CausewayError, conflict, type ErrorCause, invalid } from '../../lib/err
 import { respondStatus } from '../content/respond-status.ts';
 import { admissionAttributes, type Endpoint, type HandlerContext } from '../handlers/endpoint.ts';
 import { readObject } from '../handlers/request-body.ts';
-import { updateObject } from '../handlers/write.ts';
+import { settleNamespace, updateObject } from '../handlers/write.ts';
 import { handleStrictErrors, writeOptions } from '../handlers/write-options.ts';
 import type { ApiRequest } from '../request.ts';
 import type { ResourceHandler } from '../router.ts';
@@ -39,14 +39,19 @@ function target(binding: KubeObject): string {
   if ((reference.name ?? '') === '') {
     causes.push({ reason: 'FieldValueRequired', message: 'Required value', field: 'target.name' });
   }
-  if (causes.length > 0) throw invalid('', 'Binding', binding.metadata?.name ?? '', causes);
+  if (causes.length > 0) throw invalid('', 'Binding', binding.metadata.name ?? '', causes);
   return reference.name as string;
 }
 
 /** The pod with its node: what a scheduler decides, once. */
 function bind(context: HandlerContext, pod: KubeObject, binding: KubeObject, node: string): KubeObject {
-  const name = pod.metadata.name ?? '';
+  const { name = '', resourceVersion } = pod.metadata;
   const bound = pod as BoundPod;
+  const wanted = binding.metadata.resourceVersion ?? '';
+  if (wanted !== '' && wanted !== resourceVersion) {
+    const versions = `ResourceVersion in precondition: ${wanted}, ResourceVersion in object meta: ${resourceVersion}`;
+    throw conflict('', 'pods', name, `Precondition failed: ${versions}`);
+  }
   if (pod.metadata.deletionTimestamp !== undefined) {
     throw conflict('', 'pods/binding', name, `pod ${name} is being deleted, cannot be assigned to a host`);
   }
@@ -57,7 +62,7 @@ function bind(context: HandlerContext, pod: KubeObject, binding: KubeObject, nod
     throw conflict('', 'pods/binding', name, `pod ${name} has non-empty .spec.schedulingGates`);
   }
   bound.spec = { ...bound.spec, nodeName: node };
-  const { annotations, labels } = binding.metadata ?? {};
+  const { annotations, labels } = binding.metadata;
   if (annotations !== undefined) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations };
   if (labels !== undefined) pod.metadata.labels = { ...pod.metadata.labels, ...labels };
   const others = (bound.status?.conditions ?? []).filter((c) => c.type !== 'PodScheduled');
@@ -101,7 +106,7 @@ async function assign(
     next: (pod) => bind(context, pod, binding, node),
     ownChange: true,
     unconditional: true,
-    uid: binding.metadata?.uid,
+    uid: binding.metadata.uid,
   });
   respondStatus(context.machinery.codec, request, 201, success(201));
 }
@@ -112,9 +117,10 @@ export function bindingHandler(context: HandlerContext, podsEndpoint: () => Endp
     const options = writeOptions(request, 'CreateOptions');
     const { object, strictErrors } = await readObject(request, context.machinery, bindingKind);
     handleStrictErrors(request, options, 'Binding', 'v1', strictErrors);
-    const given = object.metadata?.name ?? '';
+    settleNamespace(object, request.info.namespace, true);
+    const given = object.metadata.name ?? '';
     const name = request.info.name === '' ? given : request.info.name;
-    if (given !== '' && given !== name) {
+    if (given !== name) {
       throw new CausewayError('BadRequest', 'name in URL does not match name in Binding object');
     }
     await assign(context, podsEndpoint(), request, object, name, options.dryRun);

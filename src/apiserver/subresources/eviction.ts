@@ -4,6 +4,7 @@ import { fromObject } from '../handlers/delete-options.ts';
 import { admissionAttributes, type HandlerContext } from '../handlers/endpoint.ts';
 import { removeObject } from '../handlers/remove.ts';
 import { readObject } from '../handlers/request-body.ts';
+import { settleNamespace } from '../handlers/write.ts';
 import { handleStrictErrors, writeOptions } from '../handlers/write-options.ts';
 import type { ResourceHandler } from '../router.ts';
 import { success } from '../status.ts';
@@ -20,7 +21,8 @@ export function evictionHandler(context: HandlerContext): ResourceHandler {
     const options = writeOptions(request, 'CreateOptions');
     const { object, strictErrors } = await readObject(request, context.machinery, evictionKind);
     handleStrictErrors(request, options, 'Eviction', 'v1', strictErrors);
-    if ((object.metadata?.name ?? name) !== name) {
+    settleNamespace(object, namespace, true);
+    if (object.metadata.name !== name) {
       throw new CausewayError('BadRequest', 'name in URL does not match name in Eviction object');
     }
     const deletion = fromObject((object['deleteOptions'] ?? {}) as Record<string, unknown>);

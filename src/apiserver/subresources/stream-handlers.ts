@@ -6,6 +6,7 @@ import type { ApiRequest } from '../request.ts';
 import { queryBoolean } from '../request-info.ts';
 import { lifeOf } from '../request-life.ts';
 import type { ResourceHandler } from '../router.ts';
+import { methodNotAllowed } from '../status.ts';
 import { containerOf, findPod, nodeOf } from './pod-target.ts';
 import { relay } from './relay.ts';
 import { isStreamingUpgrade, upgradeRequestHeaders, upgradeResponseHead } from './upgrade-headers.ts';
@@ -97,6 +98,7 @@ export function streamHandler(dependencies: StreamDependencies, kind: StreamKind
   const { context, kubelets } = dependencies;
   return async (request, endpoint) => {
     const { exchange, info } = request;
+    if (exchange.method !== 'GET' && exchange.method !== 'POST') throw methodNotAllowed();
     if (!isStreamingUpgrade(exchange)) throw new CausewayError('BadRequest', 'Upgrade request required');
     const options = kind.options(info.query);
     await admitConnect(context, endpoint, request, kind.optionsKind, options);
@@ -105,8 +107,9 @@ export function streamHandler(dependencies: StreamDependencies, kind: StreamKind
     const node = await nodeOf(context, pod);
     const headers = upgradeRequestHeaders(exchange);
     // The client may leave while the kubelet is dialled.
-    const method = exchange.method === 'POST' ? 'POST' : 'GET';
-    const upgraded = await dialled(kubelets.upgrade(node, { method, target, headers }, request.signal));
+    const upgraded = await dialled(
+      kubelets.upgrade(node, { method: exchange.method, target, headers }, request.signal),
+    );
     await passThrough(context, request, upgraded);
   };
 }

@@ -84,30 +84,48 @@ describe('binding', () => {
     assert.deepEqual([object.spec.nodeName, object.metadata.annotations], ['n1', { by: 'test' }]);
     const condition = object.status.conditions.find((c: { type: string }) => c.type === 'PodScheduled');
     assert.equal(condition.status, 'True');
-    assert.deepEqual(brief(await admin.post(`${ns}/pods/free/binding`, { target: { kind: 'Node', name: 'n2' } })), [
-      409,
-      'Conflict',
-      'Operation cannot be fulfilled on pods/binding "free": pod free is already assigned to node "n1"',
-    ]);
+    assert.deepEqual(
+      brief(
+        await admin.post(`${ns}/pods/free/binding`, {
+          metadata: { name: 'free' },
+          target: { kind: 'Node', name: 'n2' },
+        }),
+      ),
+      [
+        409,
+        'Conflict',
+        'Operation cannot be fulfilled on pods/binding "free": pod free is already assigned to node "n1"',
+      ],
+    );
   });
 
   it('takes POST to `bindings` too, and refuses nonsense', async () => {
     await created(`${ns}/pods`, pod('other'));
-    assert.equal((await admin.post(`${ns}/pods/other/binding`, { target: { kind: 'Pod', name: 'x' } })).status, 422);
-    assert.equal((await admin.post(`${ns}/pods/other/binding`, { target: {} })).status, 422);
-    assert.equal(
-      (await admin.post(`${ns}/pods/other/binding`, { metadata: { name: 'free' }, target: { name: 'n' } })).status,
-      400,
+    const named = { metadata: { name: 'other' } };
+    for (const target of [{ kind: 'Pod', name: 'x' }, {}]) {
+      assert.equal((await admin.post(`${ns}/pods/other/binding`, { ...named, target })).status, 422);
+    }
+    for (const metadata of [{ name: 'free' }, {}, { name: 'other', namespace: 'kube-system' }]) {
+      assert.equal((await admin.post(`${ns}/pods/other/binding`, { metadata, target: { name: 'n' } })).status, 400);
+    }
+    const stale = { metadata: { name: 'other', resourceVersion: '1' }, target: { name: 'n' } };
+    assert.match(
+      (await admin.post(`${ns}/pods/other/binding`, stale)).json.message,
+      /Precondition failed: ResourceVersion in precondition: 1, ResourceVersion in object meta: \d+$/,
     );
     assert.equal(
       (await admin.post(`${ns}/bindings`, { metadata: { name: 'other' }, target: { name: 'n3' } })).status,
       201,
     );
     assert.equal((await admin.get(`${ns}/pods/other`)).json.spec.nodeName, 'n3');
-    assert.equal((await admin.post(`${ns}/pods/absent/binding`, { target: { name: 'n' } })).status, 404);
+    assert.equal(
+      (await admin.post(`${ns}/pods/absent/binding`, { metadata: { name: 'absent' }, target: { name: 'n' } })).status,
+      404,
+    );
     await created(`${ns}/pods`, pod('gated', { schedulingGates: [{ name: 'example.com/wait' }] }));
     assert.match(
-      (await admin.post(`${ns}/pods/gated/binding`, { target: { name: 'n' } })).json.message,
+      (await admin.post(`${ns}/pods/gated/binding`, { metadata: { name: 'gated' }, target: { name: 'n' } })).json
+        .message,
       /has non-empty \.spec\.schedulingGates/,
     );
   });
@@ -119,10 +137,9 @@ describe('eviction', () => {
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'evicted' } };
     assert.equal((await admin.post(`${ns}/pods/evicted/eviction?dryRun=All`, eviction)).status, 201);
     assert.equal((await admin.get(`${ns}/pods/evicted`)).json.metadata.deletionTimestamp, undefined);
-    assert.equal(
-      (await admin.post(`${ns}/pods/evicted/eviction`, { ...eviction, metadata: { name: 'x' } })).status,
-      400,
-    );
+    for (const metadata of [{ name: 'x' }, {}, { name: 'evicted', namespace: 'kube-system' }]) {
+      assert.equal((await admin.post(`${ns}/pods/evicted/eviction`, { ...eviction, metadata })).status, 400);
+    }
     const wrong = { ...eviction, deleteOptions: { preconditions: { uid: 'x' } } };
     assert.equal((await admin.post(`${ns}/pods/evicted/eviction`, wrong)).status, 409);
     const answer = await admin.post(`${ns}/pods/evicted/eviction`, {
@@ -145,6 +162,7 @@ describe('token', () => {
       },
     });
     assert.equal(answer.status, 201, answer.text);
+    assert.deepEqual(answer.json.spec.audiences, ['https://kubernetes.default.svc.cluster.local']);
     const { token, expirationTimestamp } = answer.json.status;
     assert.ok(Math.abs(Date.parse(expirationTimestamp) - Date.now() - 900_000) < 5_000);
     const holder = server.client('none', token);
@@ -175,7 +193,16 @@ describe('token', () => {
       (await admin.post(path, { spec: { expirationSeconds: 60 } })).json.message,
       /may not specify a duration less than 10 minutes/,
     );
-    assert.equal((await admin.post(path, { metadata: { name: 'other' }, spec: {} })).status, 400);
+    assert.deepEqual(brief(await admin.post(path, { metadata: { name: 'other' }, spec: {} })), [
+      422,
+      'Invalid',
+      'TokenRequest.authentication.k8s.io "sa" is invalid: metadata.name: Invalid value: "other": must match the service account name if specified',
+    ]);
+    assert.equal((await admin.post(path, { metadata: { namespace: 'kube-system' }, spec: {} })).status, 400);
+    assert.match(
+      (await admin.post(path, reference('foreign', { uid: 'x' }))).json.message,
+      /^Operation cannot be fulfilled on Pod "foreign": the UID in the bound object reference \(x\)/,
+    );
     assert.equal((await admin.get(path)).status, 405);
   });
 });
@@ -228,5 +255,11 @@ describe('what is not served yet', () => {
     assert.equal((await admin.patch(`${ns}/pods/p/ephemeralcontainers`, {})).status, 403);
     assert.equal((await admin.get(`${ns}/pods/p/nonsense`)).status, 404);
     assert.equal((await admin.get(`${ns}/configmaps/c/status`)).status, 404);
+    for (const stream of ['exec', 'attach', 'portforward']) {
+      assert.equal((await admin.get(`${ns}/pods/p/${stream}`)).json.message, 'Upgrade request required');
+      for (const method of ['PUT', 'PATCH', 'DELETE']) {
+        assert.equal((await admin.request(method, `${ns}/pods/p/${stream}`)).status, 405);
+      }
+    }
   });
 });

@@ -1,4 +1,5 @@
-import type { KubeObject } from '../../api/object.ts';
+import { invalidValue } from '../../api/field-error.ts';
+import type { KubeObject, ObjectMeta } from '../../api/object.ts';
 import type { TokenIssuer, TokenSubject } from '../../authn/token-issuer.ts';
 import { rfc3339 } from '../../lib/clock.ts';
 import { CausewayError, conflict, type ErrorCause, invalid, notFound } from '../../lib/errors.ts';
@@ -6,6 +7,7 @@ import { negotiate } from '../content/accept.ts';
 import { respondObject } from '../content/represent.ts';
 import { admissionAttributes, type HandlerContext } from '../handlers/endpoint.ts';
 import { readObject } from '../handlers/request-body.ts';
+import { settleNamespace } from '../handlers/write.ts';
 import { handleStrictErrors, writeOptions } from '../handlers/write-options.ts';
 import type { ResourceHandler } from '../router.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
@@ -47,7 +49,7 @@ export function tokenHandler(dependencies: TokenDependencies): ResourceHandler {
     const options = writeOptions(request, 'CreateOptions');
     const { object, strictErrors } = await readObject(request, context.machinery, tokenRequestKind);
     handleStrictErrors(request, options, 'TokenRequest', 'v1', strictErrors);
-    checkMetadata(object, name, namespace);
+    checkMetadata(object.metadata, name, namespace);
     const account = await endpoint.cache.get(namespace, name);
     if (account === undefined) throw notFound('', 'serviceaccounts', name);
     const attributes = admissionAttributes(request, endpoint.resource, {
@@ -61,6 +63,7 @@ export function tokenHandler(dependencies: TokenDependencies): ResourceHandler {
     });
     await context.admission.run(attributes);
     const spec = (object['spec'] ?? {}) as TokenRequestSpec;
+    if ((spec.audiences ?? []).length === 0) spec.audiences = [...issuer.apiAudiences];
     const seconds = checkedSeconds(spec);
     const subject = await subjectOf(context, namespace, name, account.object().metadata.uid ?? '', spec);
     const issued = options.dryRun
@@ -90,14 +93,12 @@ export function tokenHandler(dependencies: TokenDependencies): ResourceHandler {
   };
 }
 
-function checkMetadata(object: KubeObject, name: string, namespace: string): void {
-  const metadata = object.metadata ?? {};
-  if (metadata.name !== undefined && metadata.name !== '' && metadata.name !== name) {
-    throw new CausewayError('BadRequest', 'must match the service account name');
-  }
-  if (metadata.namespace !== undefined && metadata.namespace !== '' && metadata.namespace !== namespace) {
-    throw new CausewayError('BadRequest', 'must match the service account namespace');
-  }
+/** What a TokenRequest says of its account must be what the URL says. */
+function checkMetadata(metadata: ObjectMeta, name: string, namespace: string): void {
+  settleNamespace({ metadata }, namespace, true);
+  if (metadata.name === undefined || metadata.name === '' || metadata.name === name) return;
+  const why = 'must match the service account name if specified';
+  throw invalid('authentication.k8s.io', 'TokenRequest', name, [invalidValue('metadata.name', metadata.name, why)]);
 }
 
 function checkedSeconds(spec: TokenRequestSpec): number {
@@ -183,7 +184,7 @@ async function stored(
   if (reference.uid !== undefined && reference.uid !== '' && reference.uid !== object.metadata.uid) {
     throw conflict(
       '',
-      plural,
+      reference.kind ?? '',
       name,
       `the UID in the bound object reference (${reference.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
     );
