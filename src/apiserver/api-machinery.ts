@@ -1,9 +1,10 @@
+import { UnusableBodyError } from '../api/codec/body-error.ts';
 import type { Codec, Decoded } from '../api/codec/codec.ts';
-import { parseYaml } from '../api/codec/yaml-text.ts';
 import type { KindBehaviour } from '../api/kind-behaviour.ts';
 import type { KubeObject } from '../api/object.ts';
-import { applyJsonPatch } from '../api/patch/json-patch.ts';
+import { applyJsonPatch, unknownOperationFields } from '../api/patch/json-patch.ts';
 import { applyMergePatch } from '../api/patch/merge-patch.ts';
+import { invalidPatch } from '../api/patch/patch-error.ts';
 import { applyStrategicMergePatch } from '../api/patch/strategic-merge-patch.ts';
 import type { MergeSchema } from '../api/schema/merge-schema.ts';
 import type { ResourceDefinition, Scheme } from '../api/scheme.ts';
@@ -53,12 +54,17 @@ function applyPatch(
   media: PatchMedia,
   kind: KindDefinition,
 ): Decoded {
-  const { value, strictErrors } = parsePatch(bytes, media);
+  const text = bytes.toString('utf8');
+  const { value, strictErrors } = parsePatch(text, media);
   const patched = patchedValue(merge, object, value, media, kind);
-  const decoded = codec.decodeValue(patched, kind);
-  return strictErrors.length === 0
-    ? decoded
-    : { object: decoded.object, strictErrors: [...strictErrors, ...decoded.strictErrors] };
+  try {
+    const decoded = codec.decodeValue(patched, kind);
+    return strictErrors.length === 0
+      ? decoded
+      : { object: decoded.object, strictErrors: [...strictErrors, ...decoded.strictErrors] };
+  } catch (error) {
+    throw error instanceof UnusableBodyError ? invalidPatch(text, error.why) : error;
+  }
 }
 
 function patchedValue(
@@ -78,18 +84,16 @@ function patchedValue(
   }
 }
 
-/** A patch is JSON by its media type; Kubernetes takes YAML for the two merges as well. */
-function parsePatch(bytes: Buffer, media: PatchMedia): { value: unknown; strictErrors: readonly string[] } {
+/** The value of a patch, and what a strict reading of it refuses. Throws `BadRequest` for what is no JSON. */
+function parsePatch(text: string, media: PatchMedia): { value: unknown; strictErrors: readonly string[] } {
   try {
-    const { value, duplicates } = parseJson(bytes.toString('utf8'));
-    return { value, strictErrors: media === 'application/json-patch+json' ? [] : duplicates };
+    const { value, duplicates } = parseJson(text);
+    if (media !== 'application/json-patch+json') return { value, strictErrors: duplicates };
+    const strictErrors = [...duplicates, ...unknownOperationFields(value)].map((error) => `json patch ${error}`);
+    return { value, strictErrors };
   } catch (cause) {
-    if (media === 'application/json-patch+json') {
-      throw new CausewayError(
-        'BadRequest',
-        `error decoding patch: ${cause instanceof Error ? cause.message : 'no JSON'}`,
-      );
-    }
-    return parseYaml(bytes.toString('utf8'));
+    const why = cause instanceof Error ? cause.message : 'no JSON';
+    const place = media === 'application/strategic-merge-patch+json' ? '' : 'error decoding patch: ';
+    throw new CausewayError('BadRequest', `${place}${why}`);
   }
 }

@@ -76,7 +76,11 @@ export function qualifiedResource(group: string, plural: string): string {
 
 /** What is empty is left out, as Kubernetes does. */
 function about(name: string, group: string, kind: string): ErrorDetails {
-  return { ...(name === '' ? {} : { name }), ...(group === '' ? {} : { group }), kind };
+  return {
+    ...(name === '' ? {} : { name }),
+    ...(group === '' ? {} : { group }),
+    ...(kind === '' ? {} : { kind }),
+  };
 }
 
 export function notFound(group: string, plural: string, name: string): CausewayError {

@@ -10,8 +10,17 @@ export function unrecognized(expected: GroupVersionKind, why: string, body: Buff
 }
 
 /** The body is of a kind, but what it holds is not. */
-export function unusable(actual: GroupVersionKind, expected: GroupVersionKind, why: string): CausewayError {
-  return new CausewayError('BadRequest', `${cannotBeHandled(actual, expected)}: ${why}`);
+export class UnusableBodyError extends CausewayError {
+  /** What is wrong with it, without the beginning of the sentence. */
+  readonly why: string;
+
+  constructor(actual: GroupVersionKind, expected: GroupVersionKind, why: string) {
+    super(
+      'BadRequest',
+      `${actual.kind} in version "${actual.version}" cannot be handled as a ${expected.kind}: ${why}`,
+    );
+    this.why = why;
+  }
 }
 
 /** What a strict reading refuses, in one sentence. */
@@ -20,7 +29,7 @@ export function strictError(
   expected: GroupVersionKind,
   strictErrors: readonly string[],
 ): CausewayError {
-  return unusable(actual, expected, strictSentence(strictErrors));
+  return new UnusableBodyError(actual, expected, strictSentence(strictErrors));
 }
 
 export function strictSentence(strictErrors: readonly string[]): string {
@@ -39,10 +48,6 @@ export function wrongVersion(actual: GroupVersionKind, expected: GroupVersionKin
     'BadRequest',
     `the API version in the data (${data}) does not match the expected API version (${wanted})`,
   );
-}
-
-function cannotBeHandled(actual: GroupVersionKind, expected: GroupVersionKind): string {
-  return `${actual.kind} in version "${actual.version}" cannot be handled as a ${expected.kind}`;
 }
 
 const summaryLength = 30;

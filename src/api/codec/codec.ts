@@ -6,7 +6,7 @@ import type { Schema } from '../schema/schema.ts';
 import { createDecoder, type Decoder } from '../structural/decoder.ts';
 import { JsonSyntaxError } from '../structural/json-scanner.ts';
 import { parseJson } from '../structural/parse-json.ts';
-import { noSuchKind, unrecognized, unusable, wrongVersion } from './body-error.ts';
+import { noSuchKind, UnusableBodyError, unrecognized, wrongVersion } from './body-error.ts';
 import { decodeEnvelope, encodeEnvelope, isEnvelope } from './envelope.ts';
 import { maxBodyBytes } from './limits.ts';
 import { encodeWatchFrame } from './watch-frame.ts';
@@ -80,7 +80,7 @@ class SchemaCodec implements Codec {
       return { object: complete(object as JsonObject, actual, hasMetadata), strictErrors };
     } catch (error) {
       if (error instanceof CausewayError && error.code === 'BadRequest')
-        throw unusable(actual, expected, error.message);
+        throw new UnusableBodyError(actual, expected, error.message);
       throw error;
     }
   }
@@ -130,11 +130,11 @@ class SchemaCodec implements Codec {
     const { group, version, kind } = actual;
     const served = retired.get(`${group}/${version}/${kind}`) ?? version;
     const definition = this.#schema.definitionOf(group, served, kind);
-    if (definition === undefined) throw unusable(actual, expected, noSuchKind(actual));
+    if (definition === undefined) throw new UnusableBodyError(actual, expected, noSuchKind(actual));
     if (everyGroup.has(kind) && kind === expected.kind) return definition;
     if (kind !== expected.kind || group !== expected.group) {
       const types = `(${version}.${kind}) to (${expected.group === '' ? 'core' : expected.group.split('.')[0]}.${expected.kind})`;
-      throw unusable(actual, expected, `converting ${types}: unknown conversion`);
+      throw new UnusableBodyError(actual, expected, `converting ${types}: unknown conversion`);
     }
     if (served !== expected.version) throw wrongVersion(actual, expected);
     return definition;

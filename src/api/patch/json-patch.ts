@@ -1,5 +1,6 @@
 import { CausewayError } from '../../lib/errors.ts';
 import { cloneJson, getOwn, isObject, jsonEqual, setOwn } from '../json-object.ts';
+import { maxStrictErrors } from '../structural/limits.ts';
 import { depthOf } from './depth.ts';
 import { jsonPatchMaxCopyBytes, jsonPatchMaxMovedElements, jsonPatchMaxOperations, patchMaxDepth } from './limits.ts';
 import { goKind } from './merge-patch.ts';
@@ -23,6 +24,22 @@ export function applyJsonPatch<T extends object>(document: T, patch: unknown): T
   const run = new PatchRun(cloneJson(document) as Container);
   for (const operation of patch) run.apply(operation);
   return run.document as T;
+}
+
+const operationFields: ReadonlySet<string> = new Set(['op', 'path', 'from', 'value']);
+
+/** What a strict reading of a patch refuses in its operations: `unknown field "[0].paths"`. */
+export function unknownOperationFields(patch: unknown): string[] {
+  if (!Array.isArray(patch)) return [];
+  return patch
+    .flatMap((operation: unknown, i) =>
+      isObject(operation)
+        ? Object.keys(operation).flatMap((key) =>
+            operationFields.has(key) ? [] : [`unknown field ${JSON.stringify(`[${i}].${key}`)}`],
+          )
+        : [],
+    )
+    .slice(0, maxStrictErrors);
 }
 
 class PatchRun {

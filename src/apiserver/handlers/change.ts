@@ -8,7 +8,7 @@ import type { ApiRequest } from '../request.ts';
 import type { Endpoint, HandlerContext } from './endpoint.ts';
 import { readObject, unsupportedMediaType } from './request-body.ts';
 import { createObject, updateObject } from './write.ts';
-import { handleStrictErrors, writeOptions } from './write-options.ts';
+import { handlePatchErrors, handleStrictErrors, writeOptions } from './write-options.ts';
 
 function representationOf(request: ApiRequest) {
   const { exchange, info } = request;
@@ -107,7 +107,7 @@ export async function patchObject(context: HandlerContext, endpoint: Endpoint, r
     dryRun: options.dryRun,
     next: (current) => {
       const { object, strictErrors } = context.machinery.patch(current, patch, media, resource);
-      handleStrictErrors(request, options, resource.kind, resource.version, strictErrors);
+      handlePatchErrors(request, options, patch, strictErrors);
       checkName(object, request, resource.namespaced);
       return object;
     },

@@ -1,4 +1,6 @@
-import { CausewayError, type ErrorCause, invalid } from '../../lib/errors.ts';
+import { strictError, strictSentence } from '../../api/codec/body-error.ts';
+import { invalidPatch } from '../../api/patch/patch-error.ts';
+import { type CausewayError, type ErrorCause, invalid } from '../../lib/errors.ts';
 import type { ApiRequest } from '../request.ts';
 
 /** `dryRun`, `fieldValidation` and `fieldManager` of a create, update or patch. */
@@ -63,12 +65,27 @@ export function handleStrictErrors(
   version: string,
   errors: readonly string[],
 ): void {
-  if (errors.length === 0 || options.fieldValidation === 'Ignore') return;
-  if (options.fieldValidation === 'Strict') {
-    throw new CausewayError(
-      'BadRequest',
-      `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: strict decoding error: ${errors.join(', ')}`,
-    );
-  }
+  const actual = { group: '', version, kind };
+  applyValidation(request, options, errors, () => strictError(actual, actual, errors));
+}
+
+/** The same for what a strict reading of a patch, and of what it made, found. */
+export function handlePatchErrors(
+  request: ApiRequest,
+  options: Pick<WriteOptions, 'fieldValidation'>,
+  patch: Buffer,
+  errors: readonly string[],
+): void {
+  applyValidation(request, options, errors, () => invalidPatch(patch.toString('utf8'), strictSentence(errors)));
+}
+
+function applyValidation(
+  request: ApiRequest,
+  { fieldValidation }: Pick<WriteOptions, 'fieldValidation'>,
+  errors: readonly string[],
+  refusal: () => CausewayError,
+): void {
+  if (errors.length === 0 || fieldValidation === 'Ignore') return;
+  if (fieldValidation === 'Strict') throw refusal();
   for (const error of errors) request.warn(error);
 }

@@ -6,7 +6,7 @@ import { patchMediaOf } from '../handlers/change.ts';
 import type { Endpoint, HandlerContext } from '../handlers/endpoint.ts';
 import { readObject } from '../handlers/request-body.ts';
 import { updateObject } from '../handlers/write.ts';
-import { handleStrictErrors, writeOptions } from '../handlers/write-options.ts';
+import { handlePatchErrors, handleStrictErrors, writeOptions } from '../handlers/write-options.ts';
 import { limits } from '../limits.ts';
 import type { ApiRequest } from '../request.ts';
 import type { ResourceHandler } from '../router.ts';
@@ -144,7 +144,7 @@ export function scaleHandlers(context: HandlerContext): {
       const patch = await request.exchange.body(limits.maxBodyBytes);
       await write(request, endpoint, options.dryRun, (scale) => {
         const { object, strictErrors } = context.machinery.patch(scale, patch, media, scaleKind);
-        handleStrictErrors(request, options, 'Scale', 'v1', strictErrors);
+        handlePatchErrors(request, options, patch, strictErrors);
         return object;
       });
     },
