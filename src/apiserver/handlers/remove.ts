@@ -46,12 +46,13 @@ export async function removeObject(
 }
 
 function checkPreconditions(endpoint: Endpoint, object: KubeObject, options: DeleteOptions): void {
-  const { group, plural } = endpoint.resource;
+  // Kubernetes names the kind in these two sentences.
+  const { group, kind } = endpoint.resource;
   const { uid, resourceVersion, name = '' } = object.metadata;
   if (options.uid !== undefined && options.uid !== uid) {
     throw conflict(
       group,
-      plural,
+      kind,
       name,
       `the UID in the precondition (${options.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
     );
@@ -59,7 +60,7 @@ function checkPreconditions(endpoint: Endpoint, object: KubeObject, options: Del
   if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion) {
     throw conflict(
       group,
-      plural,
+      kind,
       name,
       `the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`,
     );
