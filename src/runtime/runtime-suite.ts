@@ -5,6 +5,7 @@ import { lifecycleTests } from './testing/lifecycle-tests.ts';
 import { mountTests } from './testing/mount-tests.ts';
 import { networkTests } from './testing/network-tests.ts';
 import type { RuntimeFixture } from './testing/pods.ts';
+import { raceTests } from './testing/race-tests.ts';
 import { securityTests } from './testing/security-tests.ts';
 
 /** What every `Runtime` must do. `open` answers a runtime with nothing in it; its containers need `sh` and the usual tools. */
@@ -27,5 +28,6 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeFixture>):
     mountTests(fixture);
     networkTests(fixture);
     securityTests(fixture);
+    raceTests(fixture);
   });
 }

@@ -81,7 +81,7 @@ export interface PodSandbox {
   readonly state: 'ready' | 'not-ready';
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
-  /** The pod's addresses; the node's own with `hostNetwork`, or where the runtime has no network isolation. */
+  /** The pod's addresses; the node's own with `hostNetwork`, or where the runtime has no network isolation. None when it is not ready. */
   readonly ips: readonly string[];
 }
 

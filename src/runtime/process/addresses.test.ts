@@ -29,20 +29,30 @@ describe('pod addresses', () => {
   it('leave network, gateway and broadcast out, run out, and come back last', () => {
     const pool = new AddressPool(parseNetwork('192.0.2.0/29'));
     assert.equal(pool.gateway, '192.0.2.1');
-    const taken = Array.from({ length: 5 }, () => pool.take());
+    const taken = ['a', 'b', 'c', 'd', 'e'].map((holder) => pool.take(holder));
     assert.deepEqual(taken, ['192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5', '192.0.2.6']);
-    assert.throws(() => pool.take(), /every address/);
-    pool.release('192.0.2.3');
-    pool.release('192.0.2.5');
-    assert.equal(pool.take(), '192.0.2.3');
-    pool.release('192.0.2.3');
-    assert.equal(pool.take(), '192.0.2.5');
+    assert.throws(() => pool.take('f'), /every address/);
+    pool.release('b');
+    pool.release('d');
+    assert.equal(pool.take('g'), '192.0.2.3');
+    pool.release('g');
+    assert.equal(pool.take('h'), '192.0.2.5');
   });
 
   it('that were given before are not given again', () => {
     const pool = new AddressPool(parseNetwork('192.0.2.0/29'));
-    pool.reserve('192.0.2.2');
-    pool.reserve('192.0.2.4');
-    assert.deepEqual(Array.from({ length: 3 }, () => pool.take()).sort(), ['192.0.2.3', '192.0.2.5', '192.0.2.6']);
+    pool.reserve('a', '192.0.2.2');
+    pool.reserve('b', '192.0.2.4');
+    const taken = ['c', 'd', 'e'].map((holder) => pool.take(holder));
+    assert.deepEqual(taken.sort(), ['192.0.2.3', '192.0.2.5', '192.0.2.6']);
+  });
+
+  it('are given back by who has them, once', () => {
+    const pool = new AddressPool(parseNetwork('192.0.2.0/30'));
+    const address = pool.take('a');
+    pool.release('a');
+    assert.equal(pool.take('b'), address);
+    pool.release('a');
+    assert.throws(() => pool.take('c'), /every address/);
   });
 });

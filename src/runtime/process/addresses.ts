@@ -43,7 +43,7 @@ export function overlap(a: Network, b: Network): boolean {
 /** Gives pod addresses out: network, gateway (the first) and broadcast are taken, and one just given back is used last. */
 export class AddressPool {
   readonly #network: Network;
-  readonly #used = new Set<number>();
+  readonly #holders = new Map<number, string>();
   #last = 1;
 
   constructor(network: Network) {
@@ -55,27 +55,28 @@ export class AddressPool {
   }
 
   /** Marks an address of a sandbox that was there before. */
-  reserve(address: string): void {
+  reserve(holder: string, address: string): void {
     const value = toNumber(address);
     if (value === undefined) return;
-    this.#used.add(value - this.#network.base);
-    this.#last = Math.max(this.#last, value - this.#network.base);
+    const offset = value - this.#network.base;
+    this.#holders.set(offset, holder);
+    this.#last = Math.max(this.#last, offset);
   }
 
-  take(): string {
+  take(holder: string): string {
     const usable = this.#network.size - 3;
     for (let step = 0; step < usable; step++) {
       const offset = 2 + ((this.#last - 1 + step) % usable);
-      if (this.#used.has(offset)) continue;
-      this.#used.add(offset);
+      if (this.#holders.has(offset)) continue;
+      this.#holders.set(offset, holder);
       this.#last = offset;
       return toAddress(this.#network.base + offset);
     }
     throw new CausewayError('InternalError', "every address of the node's pod network is in use");
   }
 
-  release(address: string): void {
-    const value = toNumber(address);
-    if (value !== undefined) this.#used.delete(value - this.#network.base);
+  /** Gives back what a sandbox holds, if anything: the address may be another one's by now. */
+  release(holder: string): void {
+    for (const [offset, known] of this.#holders) if (known === holder) this.#holders.delete(offset);
   }
 }

@@ -51,8 +51,9 @@ describe('after kill -9 of Causeway', () => {
   async function hold(
     containers: readonly ContainerConfig[],
     change: Partial<PodSandboxConfig> = {},
+    execs: HoldPods['execs'] = [],
   ): Promise<{ sandboxId: string; ids: string[]; kill: () => Promise<void> }> {
-    const plan: HoldPods = { options, containers, sandbox: sandboxConfig(join(directory, 'logs'), change) };
+    const plan: HoldPods = { options, containers, execs, sandbox: sandboxConfig(join(directory, 'logs'), change) };
     const child = spawn(process.execPath, [PROGRAM, JSON.stringify(plan)], { stdio: ['ignore', 'pipe', 'inherit'] });
     holder = child;
     const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -184,6 +185,38 @@ describe('after kill -9 of Causeway', () => {
     assert.deepEqual(await settledLeftoversOf(options.stateDirectory), []);
     assert.deepEqual(readdirSync(join(options.stateDirectory, 'containers')), []);
     assert.deepEqual(readdirSync(join(options.stateDirectory, 'sandboxes')), []);
+  });
+
+  it('what exec had running does not go on, for nobody reads it', async () => {
+    const trap = ['sh', '-c', "trap '' HUP PIPE TERM; sleep 4321; sleep 4322"];
+    const { ids, kill } = await hold([containerConfig({ tty: true })], {}, [trap]);
+    const [id = ''] = ids;
+    const running = (): number =>
+      readdirSync('/proc').filter((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'sleep\x004321\0';
+        } catch {
+          return false;
+        }
+      }).length;
+    await until('the command', () => running() === 1);
+    await kill();
+    const adopted = await restart();
+    await until('its end', () => running() === 0);
+    assert.equal((await adopted.containerStatus(id)).state, 'running');
+    assert.equal((await shell(adopted, id, 'cat /proc/1/cmdline | tr "\\0" " "')).stdout, 'sleep 1000 ');
+  });
+
+  it('a stop that was cut off goes on', async () => {
+    const { sandboxId, kill } = await hold([]);
+    await kill();
+    const path = join(options.stateDirectory, 'sandboxes', sandboxId, 'sandbox.json');
+    const record = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify({ ...record, stopped: true }));
+    const adopted = await restart();
+    assert.deepEqual(await settledLeftoversOf(options.stateDirectory), []);
+    const [known] = await adopted.listPodSandboxes();
+    assert.deepEqual([known?.state, known?.ips], ['not-ready', []]);
   });
 
   it('a start that was cut off at any moment leaves nothing running', { timeout: 120_000 }, async () => {

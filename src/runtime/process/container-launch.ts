@@ -5,20 +5,28 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CausewayError } from '../../lib/errors.ts';
 import { type EntryContext, sharesPidNamespace, startCommand } from './entry.ts';
-import { tell } from './fifo.ts';
+import { readNow, tell } from './fifo.ts';
 import { START_DEADLINE_MS } from './limits.ts';
-import { type MountExpectation, mountProblem, readMountTable } from './mount-table.ts';
+import { type MountExpectation, mountProblem, mountTableText, parseMountTable } from './mount-table.ts';
 import { type Pipe, type PipePool, readPipe } from './pipe-pool.ts';
-import { identify, isAlive, type ProcessIdentity, processTree } from './process-identity.ts';
+import { identify, identifyChild, isAlive, type ProcessIdentity, processTree } from './process-identity.ts';
 import { TOOL_ENVIRONMENT } from './run-tool.ts';
 import { SHIM } from './scripts.ts';
 import { withSealedStdio } from './sealed-stdio.ts';
 
-/** Milliseconds for bubblewrap to build the container's root. */
-const BUILD_MS = 3_000;
+/** Milliseconds and looks without any change, after which a root that is not what was asked for is not on its way to be. */
+const SETTLED_MS = 3_000;
+const SETTLED_LOOKS = 100;
+/** Milliseconds between two looks at a root that is being built: at first, and later. */
+const LOOK_MS = { first: 1, later: 20 };
 
-/** Starts the shell that tends the container, which starts everything else. Its FIFOs are in place. */
-export async function spawnShim(entry: EntryContext, pool: PipePool, stateDirectory: string): Promise<ProcessIdentity> {
+/** Starts the shell that tends the container, which starts everything else. Its FIFOs are in place. Nothing is started after `signal`. */
+export async function spawnShim(
+  entry: EntryContext,
+  pool: PipePool,
+  stateDirectory: string,
+  signal: AbortSignal,
+): Promise<ProcessIdentity> {
   const { host, container, directory } = entry;
   const { stdin } = container.config;
   const pipes: Pipe[] = [];
@@ -30,6 +38,7 @@ export async function spawnShim(entry: EntryContext, pool: PipePool, stateDirect
       pipes.push(pipe);
       if (host.root && name.startsWith('std')) pipe.giveTo(container.user);
     }
+    signal.throwIfAborted();
     const command = ['-c', SHIM, 'shim', directory, stdin ? 'stdin' : '-', ...startCommand(entry)];
     const child = withSealedStdio(['ignore', 'ignore', errors, ...pipes.map(({ both }) => both)], (stdio) =>
       spawn(host.tools.path('sh'), command, {
@@ -41,7 +50,7 @@ export async function spawnShim(entry: EntryContext, pool: PipePool, stateDirect
     );
     child.on('error', () => undefined);
     child.unref();
-    const shim = child.pid === undefined ? undefined : identify(child.pid);
+    const shim = identifyChild(child);
     if (shim === undefined) throw new CausewayError('InternalError', 'the container could not be started: no process');
     return shim;
   } finally {
@@ -74,24 +83,29 @@ export class Launch {
     this.#shim = shim;
   }
 
-  /** `found` gets the container's first process as soon as it is known. */
-  async complete(expectation: MountExpectation, found: (init: ProcessIdentity) => void): Promise<string | undefined> {
+  /** `found` gets the container's first process as soon as it is known. `signal` calls it off; the caller kills what there is of it. */
+  async complete(
+    expectation: MountExpectation,
+    found: (init: ProcessIdentity) => void,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const { directory } = this.#entry;
     const over = new AbortController();
-    const deadline = AbortSignal.any([over.signal, AbortSignal.timeout(START_DEADLINE_MS)]);
+    const deadline = AbortSignal.any([over.signal, signal, AbortSignal.timeout(START_DEADLINE_MS)]);
     const info = new LineReader(join(directory, 'info'));
     const start = new LineReader(join(directory, 'start'));
     try {
       const gone = this.#goneBefore(deadline);
-      const told = await Promise.race([info.match(/"child-pid": (\d+),?$/m), gone]);
+      const told = await info.match(/"child-pid": (\d+),?$/m, gone);
       const init = told === undefined ? undefined : this.#findInit(Number(told[1]));
-      if (init === undefined) return this.#failure();
+      if (init === undefined) return this.#failure(signal);
       found(init);
       const problem = await verifyMounts(init, expectation, deadline);
-      if (problem !== undefined) return this.#lastWords() ?? problem;
+      if (problem !== undefined) return signal.aborted ? this.#failure(signal) : (this.#lastWords() ?? problem);
+      if (signal.aborted) return this.#failure(signal);
       tell(join(directory, 'go'), 'g');
-      const answer = await Promise.race([start.match(/^(started|error \d+ .*)$/m), gone]);
-      if (answer === undefined) return this.#failure();
+      const answer = await start.match(/^(started|error \d+ .*)$/m, gone);
+      if (answer === undefined) return this.#failure(signal);
       return answer[1] === 'started' ? undefined : answer[1]?.replace(/^error \d+ /, '');
     } finally {
       over.abort();
@@ -100,32 +114,30 @@ export class Launch {
     }
   }
 
-  async #goneBefore(deadline: AbortSignal): Promise<undefined> {
+  async #goneBefore(deadline: AbortSignal): Promise<void> {
     // The exit file is the shim's last word before it waits; a shim that was killed leaves none.
     while (!deadline.aborted && isAlive(this.#shim) && !existsSync(join(this.#entry.directory, 'exit')))
       await delay(20, undefined, { ref: false });
-    // What it said before it went may be in the pipe still.
-    await delay(30, undefined, { ref: false });
-    return undefined;
   }
 
   /** The kernel numbers processes by namespace; bubblewrap names its child by its own. */
   #findInit(told: number): ProcessIdentity | undefined {
     if (!sharesPidNamespace(this.#entry.sandbox)) return identify(told);
-    const pid = processTree(this.#shim.pid).find((candidate) => {
+    return processTree(this.#shim).find(({ pid }) => {
       try {
-        const status = readFileSync(`/proc/${candidate}/status`, 'latin1');
+        const status = readFileSync(`/proc/${pid}/status`, 'latin1');
         const numbers = /^NSpid:\t(.*)$/m.exec(status)?.[1]?.split('\t');
         return numbers !== undefined && numbers.length > 1 && Number(numbers.at(-1)) === told;
       } catch {
         return false;
       }
     });
-    return pid === undefined ? undefined : identify(pid);
   }
 
-  #failure(): string {
-    return `the container could not be started: ${this.#lastWords() ?? (isAlive(this.#shim) ? 'it took too long' : 'it ended before its command began')}`;
+  #failure(signal: AbortSignal): string {
+    if (signal.aborted) return 'the container was stopped while it started';
+    const ended = !isAlive(this.#shim) || existsSync(join(this.#entry.directory, 'exit'));
+    return `the container could not be started: ${this.#lastWords() ?? (ended ? 'it ended before its command began' : 'it took too long')}`;
   }
 
   #lastWords(): string | undefined {
@@ -144,37 +156,61 @@ async function verifyMounts(
   expectation: MountExpectation,
   deadline: AbortSignal,
 ): Promise<string | undefined> {
-  let problem: string | undefined = 'it did not come up';
-  const until = performance.now() + BUILD_MS;
-  while (!deadline.aborted && performance.now() < until && isAlive(init)) {
+  let problem = 'it did not come up';
+  let before = '';
+  let settledAt = performance.now();
+  let looks = 0;
+  while (!deadline.aborted && isAlive(init)) {
+    let table = '';
     try {
-      problem = mountProblem(readMountTable(init.pid), expectation);
+      table = mountTableText(init.pid);
+      const found = mountProblem(parseMountTable(table), expectation);
+      if (found === undefined) return undefined;
+      problem = found;
     } catch {
       problem = 'its mounts cannot be read';
     }
-    if (problem === undefined) return undefined;
-    await delay(1);
+    if (table !== before) [before, settledAt, looks] = [table, performance.now(), 0];
+    else if (++looks > SETTLED_LOOKS && performance.now() - settledAt > SETTLED_MS) break;
+    await delay(looks < SETTLED_LOOKS ? LOOK_MS.first : LOOK_MS.later);
   }
   return `the container was not started: ${problem}`;
 }
 
 /** Collects what comes through a FIFO until it matches. */
 class LineReader {
+  readonly #path: string;
   readonly #source: Socket;
   #text = '';
+  #look: () => void = () => undefined;
 
   constructor(path: string) {
+    this.#path = path;
     this.#source = readPipe(path);
     this.#source.on('error', () => undefined);
+    this.#source.on('data', (chunk: Buffer) => this.#take(chunk));
   }
 
-  match(pattern: RegExp): Promise<RegExpExecArray> {
-    return new Promise((resolve) => {
-      this.#source.on('data', (chunk: Buffer) => {
-        this.#text = (this.#text + chunk.toString('utf8')).slice(-8192);
+  #take(chunk: Buffer): void {
+    this.#text = (this.#text + chunk.toString('utf8')).slice(-8192);
+    this.#look();
+  }
+
+  /** Undefined when nothing that matches was written until `end` resolved. */
+  match(pattern: RegExp, end: Promise<void>): Promise<RegExpExecArray | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#look = () => {
         const found = pattern.exec(this.#text);
         if (found !== null) resolve(found);
-      });
+      };
+      this.#look();
+      end
+        .then(() => {
+          // Who has ended may have written just before: that is in the FIFO still, whatever this process was busy with.
+          this.#take(readNow(this.#path));
+          resolve(undefined);
+        })
+        .catch(reject);
     });
   }
 

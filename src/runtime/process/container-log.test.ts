@@ -95,6 +95,19 @@ describe("a container's log", () => {
     log.close();
   });
 
+  it('keeps what it has of a line when this process goes, as a part of it', () => {
+    const before = new ContainerLog(path, { now: () => AT });
+    before.write('stdout', Buffer.from('one\ntw'));
+    before.close();
+    const later = new ContainerLog(path, { now: () => AT });
+    later.write('stdout', Buffer.from('o\n'));
+    later.close();
+    const lines = read()
+      .split('\n')
+      .map((line) => line.slice(line.indexOf(' ') + 1));
+    assert.deepEqual(lines, ['stdout F one', 'stdout P tw', 'stdout F o', '']);
+  });
+
   it('goes on in the file that is there', () => {
     const before = new ContainerLog(path, { now: () => AT });
     before.write('stdout', Buffer.from('one\n'));

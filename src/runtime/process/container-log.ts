@@ -50,7 +50,18 @@ export class ContainerLog {
     this.#append(lines);
   }
 
+  /** Nothing more comes from this process. What was read of a line is there as a part of it: the next one to write goes on with it. */
   close(): void {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const part = this.#unfinished[stream];
+      if (part.length === 0) continue;
+      this.#unfinished[stream] = Buffer.alloc(0);
+      this.#append([`${this.#head(stream)}P ${part.toString('latin1')}\n`]);
+    }
+    this.#closeFile();
+  }
+
+  #closeFile(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
@@ -105,7 +116,7 @@ export class ContainerLog {
   }
 
   #rotate(): void {
-    this.close();
+    this.#closeFile();
     const at = new Date(this.#clock.now()).toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
     const rotated = this.rotatedFiles();
     const last = rotated.at(-1) ?? '';

@@ -5,6 +5,10 @@ import type { ContainerLog, OutputStream } from './container-log.ts';
 import { ATTACH_QUEUE_BYTES, ATTACH_STALL_MS } from './limits.ts';
 import { readPipe } from './pipe-pool.ts';
 
+/** Milliseconds without output after a container's end, before a pipe that some process still holds is let go. */
+const QUIET_MS = 1_000;
+const OUTPUTS = ['stdout', 'stderr'] as const;
+
 /** One attached client's copy of one stream. */
 class Tap extends Readable {
   readonly #wanted: () => void;
@@ -31,6 +35,7 @@ class Tap extends Readable {
 class OutputPipe {
   readonly #source: Socket;
   readonly #taps = new Set<Tap>();
+  #last = false;
   readonly ended: Promise<void>;
 
   constructor(path: string, stream: OutputStream, log: ContainerLog) {
@@ -43,7 +48,6 @@ class OutputPipe {
     });
     this.ended = new Promise((resolve) => {
       this.#source.once('close', () => {
-        log.end(stream);
         for (const tap of this.#taps) tap.push(null);
         this.#taps.clear();
         resolve();
@@ -79,8 +83,26 @@ class OutputPipe {
       full = true;
       tap.stall ??= setTimeout(() => tap.destroy(new Error('the client reads too slowly')), ATTACH_STALL_MS).unref();
     }
-    if (full) this.#source.pause();
+    if (full && !this.#last) this.#source.pause();
     else if (this.#source.isPaused()) this.#source.resume();
+  }
+
+  /**
+   * The container has ended: what the pipe holds still, which is no more than a pipe does, is read whatever the clients do. Resolves when
+   * all is read, or nothing more comes: a process that the container left behind may have the pipe open.
+   */
+  async drain(): Promise<void> {
+    this.#last = true;
+    this.#balance();
+    let seen = -1;
+    const quiet = Promise.withResolvers<void>();
+    const timer = setInterval(() => {
+      if (this.#source.bytesRead === seen) quiet.resolve();
+      seen = this.#source.bytesRead;
+    }, QUIET_MS);
+    timer.unref();
+    await Promise.race([this.ended, quiet.promise]);
+    clearInterval(timer);
   }
 
   close(): void {
@@ -106,10 +128,15 @@ export class ContainerOutput {
     return this.#pipes[stream].tap();
   }
 
-  /** Resolves when all that was ever written is in the log. */
-  async drained(): Promise<void> {
-    await Promise.all([this.#pipes.stdout.ended, this.#pipes.stderr.ended]);
-    this.#log.close();
+  /** The container has ended. Resolves when all that it wrote is in the log. */
+  async drain(): Promise<void> {
+    await Promise.all(
+      OUTPUTS.map(async (stream) => {
+        await this.#pipes[stream].drain();
+        this.#log.end(stream);
+      }),
+    );
+    this.close();
   }
 
   /** Stops reading; the rest stays in the pipes. */

@@ -7,7 +7,7 @@ import type { Container } from './container.ts';
 import { execCommand } from './entry.ts';
 import { EXECS_PER_CONTAINER } from './limits.ts';
 import type { Pipe } from './pipe-pool.ts';
-import { identify, isAlive, killTree } from './process-identity.ts';
+import { identifyChild, isAlive, killTree } from './process-identity.ts';
 import { TOOL_ENVIRONMENT } from './run-tool.ts';
 import type { RuntimeContext } from './runtime-context.ts';
 import { withSealedStdio } from './sealed-stdio.ts';
@@ -38,11 +38,10 @@ async function strand(context: RuntimeContext, container: Container, direction: 
 }
 
 /** Only the process holds its ends from now on, so that each stream ends when it should. */
-function release(strands: Strands): void {
-  for (const entry of Object.values(strands)) {
-    if (entry === undefined) continue;
-    closeSync(entry.theirs);
-    entry.pipe.close();
+function release(strands: readonly Strand[]): void {
+  for (const { theirs, pipe } of strands) {
+    closeSync(theirs);
+    pipe.close();
   }
 }
 
@@ -59,34 +58,35 @@ export async function execInContainer(
   if (options.command.some((word) => word.includes('\0')))
     throw new CausewayError('BadRequest', 'a command cannot hold a NUL character');
   checkRunning(container);
-  if (container.execs >= EXECS_PER_CONTAINER)
+  if (container.sessions.full)
     throw new CausewayError(
       'TooManyRequests',
       `container "${name}" runs ${EXECS_PER_CONTAINER} exec'd processes already`,
     );
-  container.execs += 1;
+  const leave = container.sessions.take();
+  const made: Strand[] = [];
+  const open = async (wanted: boolean, direction: 'in' | 'out'): Promise<Strand | undefined> => {
+    if (!wanted) return undefined;
+    const one = await strand(context, container, direction);
+    made.push(one);
+    return one;
+  };
   try {
-    const open = (wanted: boolean, direction: 'in' | 'out'): Promise<Strand> | undefined =>
-      wanted ? strand(context, container, direction) : undefined;
     const strands: Strands = {
       stdin: await open(options.stdin, 'in'),
       stdout: await open(options.stdout || options.tty, 'out'),
       stderr: await open(options.stderr && !options.tty, 'out'),
       control: await open(options.tty, 'in'),
     };
-    try {
-      signal.throwIfAborted();
-      checkRunning(container);
-      return run(context, container, options, signal, strands);
-    } catch (error) {
-      for (const entry of Object.values(strands)) entry?.ours.destroy();
-      throw error;
-    } finally {
-      release(strands);
-    }
+    signal.throwIfAborted();
+    checkRunning(container);
+    return run(context, container, options, { signal, strands, leave });
   } catch (error) {
-    container.execs -= 1;
+    leave();
+    for (const { ours } of made) ours.destroy();
     throw error;
+  } finally {
+    release(made);
   }
 }
 
@@ -100,8 +100,7 @@ function run(
   context: RuntimeContext,
   container: Container,
   options: ExecOptions,
-  signal: AbortSignal,
-  strands: Strands,
+  { signal, strands, leave }: { readonly signal: AbortSignal; readonly strands: Strands; readonly leave: () => void },
 ): ProcessStreams {
   const [file = '', ...args] = execCommand(container.entry, options.command, options.tty);
   const all = Object.values(strands).filter((entry) => entry !== undefined);
@@ -115,19 +114,27 @@ function run(
       env: { ...TOOL_ENVIRONMENT, CAUSEWAY_STATE: context.stateDirectory },
     }),
   );
-  const identity = child.pid === undefined ? undefined : identify(child.pid);
+  const identity = identifyChild(child);
+  const kill = async (): Promise<void> => {
+    if (identity !== undefined && child.exitCode === null && child.signalCode === null) await killTree(identity);
+  };
   const close = (): void => {
-    if (identity !== undefined && child.exitCode === null && child.signalCode === null) killTree(identity);
+    kill().catch((error: unknown) => {
+      context.log.warn('a process of exec could not be ended', { error: String(error) });
+    });
     for (const { ours } of all) ours.destroy();
   };
+  const ended = container.sessions.add(kill);
   signal.addEventListener('abort', close, { once: true });
   const exited = exitOf(child).finally(() => {
-    container.execs -= 1;
+    ended();
+    leave();
     signal.removeEventListener('abort', close);
     strands.stdin?.ours.destroy();
     strands.control?.ours.destroy();
     for (const output of [strands.stdout, strands.stderr]) if (output !== undefined) endWhenQuiet(output.ours);
   });
+  exited.catch(() => undefined);
   if (!options.stdout) strands.stdout?.ours.resume();
   return {
     stdin: strands.stdin?.ours,

@@ -1,9 +1,11 @@
-import { closeSync, constants, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from './run-tool.ts';
 
 const BATCH = 40;
 const LOW = 20;
+/** `PIPE_BUF` of Linux: what is written at once at most. */
+const FIFO_BYTES = 4096;
 
 /** Both ends: opening never waits, writers never get EPIPE, readers never an end. For a process that keeps the FIFO alive. */
 export function openBoth(path: string): number {
@@ -26,6 +28,26 @@ export function tell(path: string, message: string): boolean {
   } finally {
     closeSync(fd);
   }
+}
+
+/** What a FIFO holds now, without waiting for more. */
+export function readNow(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const chunks: Buffer[] = [];
+  try {
+    for (;;) {
+      const chunk = Buffer.alloc(FIFO_BYTES);
+      const length = readSync(fd, chunk);
+      if (length === 0) break;
+      chunks.push(chunk.subarray(0, length));
+    }
+  } catch (error) {
+    // Somebody has it open to write, and it is empty.
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+  } finally {
+    closeSync(fd);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** For what scripts open by name. Node cannot make a FIFO, so mkfifo(1) makes some in advance. Each is used once. */

@@ -28,8 +28,12 @@ export function parseMountTable(text: string): MountEntry[] {
   return entries;
 }
 
+export function mountTableText(pid: number | 'self'): string {
+  return readFileSync(`/proc/${pid}/mountinfo`, 'latin1');
+}
+
 export function readMountTable(pid: number | 'self'): MountEntry[] {
-  return parseMountTable(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+  return parseMountTable(mountTableText(pid));
 }
 
 /** True for `path` itself and for what lies below it. */

@@ -3,6 +3,7 @@ import { closeSync, constants, fchownSync, openSync, readlinkSync } from 'node:f
 import { Socket } from 'node:net';
 import { CausewayError } from '../../lib/errors.ts';
 import { START_DEADLINE_MS } from './limits.ts';
+import { identify, type ProcessIdentity, signalProcess, untilGone } from './process-identity.ts';
 import { TOOL_ENVIRONMENT } from './run-tool.ts';
 
 const BATCH = 9;
@@ -75,6 +76,16 @@ export function writePipe(path: string): Socket {
 /** Each stage of a pipeline tells its pid and waits; the pipes between them are then taken over. */
 const STAGE = '{ read -r pid rest </proc/self/stat; echo "$pid" >&3; read -r rest; }';
 
+/**
+ * A stage that has the signal and not yet the processor reads on: it would swallow what a container writes, or keep a pipe from ending. So
+ * the pipes are used when all stages are gone, and not when they were told to go.
+ */
+async function endStages(stages: readonly ProcessIdentity[]): Promise<void> {
+  for (const stage of stages) signalProcess(stage, 'SIGKILL');
+  const gone = await Promise.all(stages.map((stage) => untilGone(stage, START_DEADLINE_MS)));
+  if (gone.includes(false)) throw new CausewayError('InternalError', 'no pipes could be made');
+}
+
 /** Node cannot make a pipe, so a shell makes some in advance: as many as a pipeline has. */
 export class PipePool {
   readonly #sh: string;
@@ -111,6 +122,7 @@ export class PipePool {
       timeout: START_DEADLINE_MS,
     });
     const told = child.stdio[3];
+    const made: Pipe[] = [];
     try {
       const pids = await new Promise<number[]>((resolve, reject) => {
         let text = '';
@@ -122,19 +134,17 @@ export class PipePool {
           if (lines.length > BATCH) resolve(lines.map(Number));
         });
       });
+      const stages = pids.map(identify).filter((stage) => stage !== undefined);
       for (const pid of pids) {
         const out = `/proc/${pid}/fd/1`;
         // The last stage has no pipe behind it.
-        if (readlinkSync(out).startsWith('pipe:')) this.#ready.push(new Pipe(openSync(out, constants.O_RDWR)));
+        if (readlinkSync(out).startsWith('pipe:')) made.push(new Pipe(openSync(out, constants.O_RDWR)));
       }
-      // With both ends in our hands none of them would ever see an end.
-      for (const pid of pids) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // Gone already: on a busy machine its neighbour's end comes first.
-        }
-      }
+      await endStages(stages);
+      this.#ready.push(...made);
+    } catch (error) {
+      for (const pipe of made) pipe.close();
+      throw error;
     } finally {
       child.removeAllListeners('exit');
       child.on('error', () => undefined);
@@ -142,11 +152,12 @@ export class PipePool {
       child.stdin?.end();
       child.unref();
     }
-    if (this.#closed) this.close();
   }
 
-  close(): void {
+  /** Waits for the helpers that make pipes now. */
+  async close(): Promise<void> {
     this.#closed = true;
+    await this.#filling?.catch(() => undefined);
     for (const pipe of this.#ready) pipe.close();
     this.#ready = [];
   }

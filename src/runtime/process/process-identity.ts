@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -27,12 +28,15 @@ interface Stat {
   readonly pages: number;
 }
 
+/** Undefined when there is no such process. Throws when that cannot be known now, such as without a free descriptor. */
 function readStat(pid: number): Stat | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
   }
   // The name, in parentheses, may itself hold spaces and parentheses: what follows the last one is fields 3 and up.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -51,18 +55,37 @@ export function identify(pid: number): ProcessIdentity | undefined {
   return stat === undefined ? undefined : { pid, startTime: stat.startTime, bootId: currentBootId() };
 }
 
-/** False for a zombie: what is left of it is only its exit status. */
-export function isAlive(identity: ProcessIdentity): boolean {
-  if (identity.bootId !== currentBootId()) return false;
-  const stat = readStat(identity.pid);
-  return stat !== undefined && stat.startTime === identity.startTime && stat.state !== 'Z' && stat.state !== 'X';
+/** A child that was just started; undefined when it was not. One that cannot be told from others later is killed, and the reason thrown. */
+export function identifyChild(child: ChildProcess): ProcessIdentity | undefined {
+  try {
+    return child.pid === undefined ? undefined : identify(child.pid);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
 }
 
-/** Signals exactly that process; false when it is gone. */
-export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals | number): boolean {
-  if (!isAlive(identity)) return false;
+/** What the process does now, as proc(5) has it; undefined when it is gone. A zombie is gone: what is left is only its exit status. */
+function stateOf(identity: ProcessIdentity): string | undefined {
+  if (identity.bootId !== currentBootId()) return undefined;
+  const stat = readStat(identity.pid);
+  if (stat === undefined || stat.startTime !== identity.startTime) return undefined;
+  return stat.state === 'Z' || stat.state === 'X' ? undefined : stat.state;
+}
+
+/** False only when the process is known to be gone. */
+export function isAlive(identity: ProcessIdentity): boolean {
   try {
-    return process.kill(identity.pid, signal);
+    return stateOf(identity) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** Signals exactly that process; false when it is gone, or cannot be told from another. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals | number): boolean {
+  try {
+    return stateOf(identity) !== undefined && process.kill(identity.pid, signal);
   } catch {
     return false;
   }
@@ -84,18 +107,19 @@ function allPids(): number[] {
     .map(Number);
 }
 
-/** `pid` and everything below it, parents first. */
-export function processTree(pid: number): number[] {
-  const children = new Map<number, number[]>();
-  for (const candidate of allPids()) {
-    const parent = readStat(candidate)?.parent;
-    if (parent === undefined) continue;
-    const siblings = children.get(parent);
-    if (siblings === undefined) children.set(parent, [candidate]);
-    else siblings.push(candidate);
+/** A process and everything below it, parents first; nothing when it is gone. Never this process itself, nor the machine's first. */
+export function processTree(root: ProcessIdentity): ProcessIdentity[] {
+  const children = new Map<number, ProcessIdentity[]>();
+  for (const pid of allPids()) {
+    const stat = readStat(pid);
+    if (stat === undefined || pid === 1 || pid === process.pid) continue;
+    const identity = { pid, startTime: stat.startTime, bootId: root.bootId };
+    const siblings = children.get(stat.parent);
+    if (siblings === undefined) children.set(stat.parent, [identity]);
+    else siblings.push(identity);
   }
-  const tree = [pid];
-  for (const member of tree) tree.push(...(children.get(member) ?? []));
+  const tree = isAlive(root) ? [root] : [];
+  for (const { pid } of tree) tree.push(...(children.get(pid) ?? []));
   return tree;
 }
 
@@ -106,7 +130,7 @@ const PAGE_BYTES = 4096;
 /** What a process and everything below it use, where no cgroup counts it. */
 export function usageOfTree(root: ProcessIdentity): { readonly cpuNanoseconds: bigint; readonly memoryBytes: number } {
   let [ticks, pages] = [0, 0];
-  for (const pid of processTree(root.pid)) {
+  for (const { pid } of processTree(root)) {
     const stat = readStat(pid);
     ticks += stat?.ticks ?? 0;
     pages += stat?.pages ?? 0;
@@ -114,20 +138,36 @@ export function usageOfTree(root: ProcessIdentity): { readonly cpuNanoseconds: b
   return { cpuNanoseconds: BigInt(ticks) * NANOSECONDS_PER_TICK, memoryBytes: pages * PAGE_BYTES };
 }
 
-/** SIGKILL to a process and everything below it. Stopped first, parents before children, so that none forks away meanwhile. */
-export function killTree(root: ProcessIdentity): void {
-  if (!isAlive(root)) return;
-  const tree = processTree(root.pid);
-  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) {
-    for (const pid of tree) {
-      if (pid <= 1 || pid === process.pid) continue;
-      try {
-        process.kill(pid, signal);
-      } catch {
-        // Gone already.
-      }
+/** Milliseconds for a process to stop, and how often a tree is looked at again for what forked meanwhile. */
+const STOP_MS = 2_000;
+const LOOKS = 20;
+
+/**
+ * SIGKILL to a process and everything below it. All of it is stopped first, and seen to have stopped: what is killed in the middle of a
+ * fork leaves a child that belongs to nobody.
+ */
+export async function killTree(root: ProcessIdentity): Promise<void> {
+  const tree = new Map<number, ProcessIdentity>();
+  for (let look = 0; look < LOOKS; look++) {
+    const fresh = processTree(root).filter(({ pid }) => !tree.has(pid));
+    if (fresh.length === 0) break;
+    for (const member of fresh) {
+      tree.set(member.pid, member);
+      signalProcess(member, 'SIGSTOP');
     }
+    await untilStopped(fresh);
   }
+  for (const member of tree.values()) signalProcess(member, 'SIGKILL');
+}
+
+async function untilStopped(processes: readonly ProcessIdentity[]): Promise<void> {
+  const until = performance.now() + STOP_MS;
+  const runs = (member: ProcessIdentity): boolean => {
+    const state = stateOf(member);
+    // T: stopped; t: by a debugger, in which case it is not ours to stop.
+    return state !== undefined && state !== 'T' && state !== 't';
+  };
+  while (processes.some(runs) && performance.now() < until) await delay(1);
 }
 
 /** Processes whose environment at exec held `NAME=value`, with the value: how leftovers of an earlier run are found. */

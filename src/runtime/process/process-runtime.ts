@@ -140,24 +140,31 @@ class ProcessRuntime implements Runtime {
       // Without a holder its making was not finished.
       if (record?.holder === undefined) continue;
       const sandbox = new Sandbox(this.#context, record);
-      sandbox.adopt();
-      if (record.address !== undefined) this.#addresses.reserve(record.address);
       this.#sandboxes.set(id, sandbox);
+      await this.#adopted(sandbox.adopt());
+      if (record.address !== undefined && !record.stopped) this.#addresses.reserve(id, record.address);
     }
     for (const id of listDirectories(join(stateDirectory, 'containers'))) {
       const record = readRecord<ContainerRecord>(join(containerDirectory(stateDirectory, id), 'container.json'));
       const sandbox = record === undefined ? undefined : this.#sandboxes.get(record.sandboxId);
       if (record === undefined || sandbox === undefined) continue;
       const container = new Container(this.#context, sandbox, record);
-      await container.adopt();
       this.#containers.set(id, container);
+      await this.#adopted(container.adopt());
     }
+    const records = [...this.#containers.values()].map(({ record }) => record);
     await sweepLeftovers(this.#context, {
       sandboxes: new Set(this.#sandboxes.keys()),
       containers: new Set(this.#containers.keys()),
-      notStarted: [...this.#containers.values()]
-        .filter(({ record }) => record.startedAt === undefined)
-        .map(({ record }) => record.id),
+      notStarted: records.filter(({ startedAt }) => startedAt === undefined).map(({ id }) => id),
+      running: records.filter(({ startedAt, exitCode }) => startedAt !== undefined && exitCode === undefined),
+    });
+  }
+
+  /** What one pod has must not keep a node from starting. */
+  async #adopted(adopting: Promise<void>): Promise<void> {
+    await adopting.catch((error: unknown) => {
+      this.#context.log.error('what an earlier run left could not be taken up whole', { error: String(error) });
     });
   }
 
@@ -210,7 +217,7 @@ class ProcessRuntime implements Runtime {
       id,
       config,
       createdAt: this.#context.clock.now(),
-      address: own ? this.#addresses.take() : undefined,
+      address: own ? this.#addresses.take(id) : undefined,
       holder: undefined,
       stopped: false,
     };
@@ -228,10 +235,12 @@ class ProcessRuntime implements Runtime {
   async stopPodSandbox(sandboxId: string): Promise<void> {
     const sandbox = this.#sandboxes.get(sandboxId);
     if (sandbox === undefined) return;
-    const containers = this.#containersOf(sandboxId);
-    await Promise.all(containers.map((container) => container.stop(0)));
+    // First of all, so that nothing starts in it while the rest ends.
+    sandbox.retire();
+    await Promise.all(this.#containersOf(sandboxId).map((container) => container.stop(0)));
     this.#dialers.drop(sandboxId);
     await sandbox.stop();
+    this.#addresses.release(sandboxId);
   }
 
   async removePodSandbox(sandboxId: string): Promise<void> {
@@ -240,7 +249,6 @@ class ProcessRuntime implements Runtime {
     await this.stopPodSandbox(sandboxId);
     for (const container of this.#containersOf(sandboxId)) await this.removeContainer(container.record.id);
     await sandbox.remove();
-    if (sandbox.record.address !== undefined) this.#addresses.release(sandbox.record.address);
     this.#sandboxes.delete(sandboxId);
   }
 
@@ -357,8 +365,7 @@ class ProcessRuntime implements Runtime {
     await Promise.all([...this.#containers.values()].map((container) => container.close()));
     for (const sandbox of this.#sandboxes.values()) sandbox.close();
     this.#events.close();
-    await this.#context.fifos.close();
-    this.#context.pipes.close();
+    await Promise.all([this.#context.fifos.close(), this.#context.pipes.close()]);
     if (inUse) return;
     await Promise.all([...this.#containers.keys()].map((id) => this.#host.cgroups?.open(id).remove()));
     await this.#context.network?.tearDown();

@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { sleep } from '../../lib/deadline.ts';
 import { CausewayError } from '../../lib/errors.ts';
 import type { PodSandbox } from '../runtime.ts';
 import { hasOwnNetwork, sharesPidNamespace } from './entry.ts';
-import { SHM_BYTES, START_DEADLINE_MS } from './limits.ts';
+import { KILL_DEADLINE_MS, SHM_BYTES, START_DEADLINE_MS } from './limits.ts';
 import { readPipe } from './pipe-pool.ts';
-import { identify, isAlive, type ProcessIdentity, signalProcess } from './process-identity.ts';
+import { identifyChild, isAlive, type ProcessIdentity, signalProcess, untilGone } from './process-identity.ts';
 import { removeTree, type SandboxRecord, sandboxDirectory, writeRecord } from './records.ts';
 import { TOOL_ENVIRONMENT } from './run-tool.ts';
 import type { RuntimeContext } from './runtime-context.ts';
@@ -23,6 +25,7 @@ export class Sandbox {
   #record: SandboxRecord;
   #alive: Socket | undefined;
   #dead = true;
+  #starting: { readonly callOff: AbortController; readonly settled: Promise<unknown> } | undefined;
 
   constructor(context: RuntimeContext, record: SandboxRecord) {
     this.#context = context;
@@ -48,7 +51,7 @@ export class Sandbox {
       config,
       state: this.ready ? 'ready' : 'not-ready',
       createdAt,
-      ips: address === undefined ? this.#context.nodeAddresses : [address],
+      ips: !this.ready ? [] : address === undefined ? this.#context.nodeAddresses : [address],
     };
   }
 
@@ -57,7 +60,16 @@ export class Sandbox {
     writeRecord(join(this.directory, 'sandbox.json'), this.#record);
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  start(signal: AbortSignal): Promise<void> {
+    const callOff = new AbortController();
+    const started = this.#start(AbortSignal.any([signal, callOff.signal])).finally(() => {
+      this.#starting = undefined;
+    });
+    this.#starting = { callOff, settled: started.catch(() => undefined) };
+    return started;
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
     const { host, network } = this.#context;
     for (const path of [this.directory, ...['shm', 'sys', 'proc'].map((name) => join(this.directory, name))])
       mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -68,6 +80,7 @@ export class Sandbox {
     const { address, holder } = this.#record;
     if (hasOwnNetwork(host, this.#record) && address !== undefined && holder !== undefined)
       await network?.attach(this.#record.id, holder.pid, address);
+    signal.throwIfAborted();
   }
 
   async #startHolder(signal: AbortSignal): Promise<void> {
@@ -87,6 +100,10 @@ export class Sandbox {
       ...Object.entries(config.sysctls).map(([name, value]) => `${name.replaceAll('.', '/')}=${value}`),
     ];
     const alive = await this.#context.pipes.take();
+    if (signal.aborted) {
+      alive.close();
+      throw signal.reason;
+    }
     const end = alive.end('write');
     const errors = openSync(join(this.directory, 'launch.log'), 'w', 0o600);
     const child = withSealedStdio(['ignore', 'pipe', errors, end], (stdio) =>
@@ -98,6 +115,7 @@ export class Sandbox {
       }),
     );
     for (const fd of [end, errors]) closeSync(fd);
+    const holder = identifyChild(child);
     try {
       await new Promise<void>((resolve, reject) => {
         const fail = (why: string): void =>
@@ -114,13 +132,13 @@ export class Sandbox {
         };
         child.stdout?.once('close', done);
       });
-      const holder = child.pid === undefined ? undefined : identify(child.pid);
       if (holder === undefined)
         throw new CausewayError('InternalError', `the pod sandbox did not start: ${this.#lastWords()}`);
       this.#save({ holder });
       this.#watch(holder);
     } catch (error) {
       child.kill('SIGKILL');
+      if (holder !== undefined) await untilGone(holder, KILL_DEADLINE_MS);
       throw error;
     } finally {
       alive.close();
@@ -153,10 +171,11 @@ export class Sandbox {
     });
   }
 
-  /** Takes up a sandbox of an earlier run. */
-  adopt(): void {
+  /** Takes up a sandbox of an earlier run. A stop that Causeway did not bring to its end goes on. */
+  async adopt(): Promise<void> {
     const { holder, stopped } = this.#record;
-    if (stopped || holder === undefined || !isAlive(holder)) return;
+    if (stopped) return this.stop();
+    if (holder === undefined || !isAlive(holder)) return;
     try {
       this.#watch(holder);
     } catch {
@@ -164,19 +183,33 @@ export class Sandbox {
     }
   }
 
-  async stop(): Promise<void> {
-    const { holder, id } = this.#record;
+  /** From now on nothing starts in it, also when Causeway dies before it is stopped. */
+  retire(): void {
     if (!this.#record.stopped) this.#save({ stopped: true });
-    if (holder !== undefined) signalProcess(holder, 'SIGKILL');
-    const alive = this.#alive;
-    if (alive !== undefined && !alive.destroyed) {
-      await Promise.race([
-        new Promise((resolve) => alive.once('close', resolve)),
-        new Promise((resolve) => setTimeout(resolve, 1000).unref()),
-      ]);
+    this.#starting?.callOff.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.retire();
+    await this.#starting?.settled;
+    const { holder, id } = this.#record;
+    if (holder !== undefined) {
+      signalProcess(holder, 'SIGKILL');
+      if (!(await untilGone(holder, KILL_DEADLINE_MS)))
+        throw new CausewayError('InternalError', `pod sandbox "${id}" is still alive after SIGKILL`);
+      await this.#untilEmpty();
     }
     this.#dead = true;
     await this.#context.network?.detach(id);
+  }
+
+  /** A shared PID namespace ends with its first process, which is not the holder but below it: each has the pipe open. */
+  async #untilEmpty(): Promise<void> {
+    const alive = this.#alive;
+    if (alive === undefined || alive.closed) return;
+    const over = new AbortController();
+    await Promise.race([once(alive, 'close'), sleep(KILL_DEADLINE_MS, over.signal)]);
+    over.abort();
   }
 
   async remove(): Promise<void> {

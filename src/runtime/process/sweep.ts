@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { KILL_DEADLINE_MS } from './limits.ts';
-import { identify, killTree, opensAny, type ProcessIdentity, processesMarked, untilGone } from './process-identity.ts';
-import { containerDirectory, listDirectories, removeTree, sandboxDirectory } from './records.ts';
+import { processTree } from './process-identity.ts';
+import { type ContainerRecord, containerDirectory, listDirectories, removeTree, sandboxDirectory } from './records.ts';
 import type { RuntimeContext } from './runtime-context.ts';
+import { killStrays } from './strays.ts';
 
 /**
  * Takes away what an earlier run began and never wrote down: processes that bear this runtime's mark and belong to nothing known,
@@ -15,6 +15,8 @@ export async function sweepLeftovers(
     readonly containers: ReadonlySet<string>;
     /** Known, but nothing of them should run. */
     readonly notStarted: readonly string[];
+    /** They go on. What exec had running in them does not: nobody is there for what it says. */
+    readonly running: readonly Pick<ContainerRecord, 'id' | 'shim'>[];
   },
 ): Promise<void> {
   const { stateDirectory, host, network, log } = context;
@@ -22,7 +24,14 @@ export async function sweepLeftovers(
     sandboxes: listDirectories(join(stateDirectory, 'sandboxes')).filter((id) => !known.sandboxes.has(id)),
     containers: listDirectories(join(stateDirectory, 'containers')).filter((id) => !known.containers.has(id)),
   };
-  await killStrays(context, { sandboxes: lost.sandboxes, containers: [...lost.containers, ...known.notStarted] });
+  const tended = known.running.flatMap(({ shim }) => (shim === undefined ? [] : processTree(shim)));
+  const directories = [
+    ...lost.sandboxes.map((id) => sandboxDirectory(stateDirectory, id)),
+    ...[...lost.containers, ...known.notStarted, ...known.running.map(({ id }) => id)].map((id) =>
+      containerDirectory(stateDirectory, id),
+    ),
+  ];
+  await killStrays(context, directories, new Set(tended.map(({ pid }) => pid)));
   for (const id of host.cgroups?.list() ?? []) {
     if (known.containers.has(id)) continue;
     const group = host.cgroups?.open(id);
@@ -36,26 +45,4 @@ export async function sweepLeftovers(
   }
   const count = lost.containers.length + lost.sandboxes.length;
   if (count > 0) log.info('removed what an earlier run left behind', { count });
-}
-
-/** A marked process names its directory in its arguments or has a file of it open. */
-async function killStrays(
-  context: RuntimeContext,
-  lost: { sandboxes: readonly string[]; containers: readonly string[] },
-): Promise<void> {
-  if (lost.sandboxes.length + lost.containers.length === 0) return;
-  const directories = [
-    ...lost.sandboxes.map((id) => sandboxDirectory(context.stateDirectory, id)),
-    ...lost.containers.map((id) => containerDirectory(context.stateDirectory, id)),
-  ];
-  const strays: ProcessIdentity[] = [];
-  for (const { pid, value } of processesMarked('CAUSEWAY_STATE')) {
-    if (value !== context.stateDirectory) continue;
-    if (!opensAny(pid, directories)) continue;
-    const stray = identify(pid);
-    if (stray === undefined) continue;
-    killTree(stray);
-    strays.push(stray);
-  }
-  await Promise.all(strays.map((stray) => untilGone(stray, KILL_DEADLINE_MS)));
 }

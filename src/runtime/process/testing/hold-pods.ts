@@ -8,9 +8,11 @@ export interface HoldPods {
   readonly options: Omit<ProcessRuntimeOptions, 'log' | 'clock'>;
   readonly sandbox: PodSandboxConfig;
   readonly containers: readonly ContainerConfig[];
+  /** Commands that exec runs in the first container, and goes on running. */
+  readonly execs?: readonly (readonly string[])[];
 }
 
-const { options, sandbox, containers } = JSON.parse(process.argv[2] ?? '') as HoldPods;
+const { options, sandbox, containers, execs = [] } = JSON.parse(process.argv[2] ?? '') as HoldPods;
 const signal = new AbortController().signal;
 const runtime = await createProcessRuntime({ ...options, log: silentLog, clock: systemClock });
 const sandboxId = await runtime.runPodSandbox(sandbox, signal);
@@ -20,5 +22,7 @@ for (const config of containers) {
   ids.push(id);
   await runtime.startContainer(id);
 }
+for (const command of execs)
+  await runtime.exec(ids[0] ?? '', { command, stdin: false, stdout: true, stderr: true, tty: false }, signal);
 console.log(JSON.stringify({ sandboxId, ids }));
 setInterval(() => undefined, 60_000);
