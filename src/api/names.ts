@@ -10,10 +10,6 @@ const subdomain1123 = `${label1123}(\\.${label1123})*`;
 const subdomain1123Pattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const subdomain1123Rule =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character";
-const label1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
-const label1035Pattern = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
-const label1035Rule =
-  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character";
 const wildcardRule =
   "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character";
 const labelKey = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
@@ -46,7 +42,7 @@ function tooLongText(value: string, max: number, unit: 'characters' | 'bytes' = 
   return Buffer.byteLength(value) > max ? [`must be no more than ${max} ${unit}`] : [];
 }
 
-/** A namespace's name, a container's name. */
+/** A namespace's name, a container's name, and since 1.36 a Service's. */
 export function dns1123Label(value: string): string[] {
   const errors = tooLongText(value, labelMaxLength);
   if (label1123Pattern.test(value)) return errors;
@@ -62,13 +58,6 @@ export function dns1123Label(value: string): string[] {
 export function dns1123Subdomain(value: string): string[] {
   const errors = tooLongText(value, subdomainMaxLength);
   if (!subdomain1123Pattern.test(value)) errors.push(regexError(subdomain1123Rule, subdomain1123, 'example.com'));
-  return errors;
-}
-
-/** A Service's name before Kubernetes 1.35. */
-export function dns1035Label(value: string): string[] {
-  const errors = tooLongText(value, labelMaxLength);
-  if (!label1035Pattern.test(value)) errors.push(regexError(label1035Rule, label1035, 'my-name', 'abc-123'));
   return errors;
 }
 

@@ -5,6 +5,7 @@ import type { IntOrString, LabelSelector, PodTemplateSpec } from '../generated/t
 import { isEmptySelector, validateLabelSelector } from '../label-selector-validation.ts';
 import { nonNegative } from '../metadata.ts';
 import { percentString } from '../names.ts';
+import type { Labels } from '../selector/label-requirement.ts';
 import { labelSelectorFrom } from '../selector/label-selector.ts';
 
 /** `spec.selector` of a workload: there, valid and not empty. `what` completes Kubernetes' sentence. */
@@ -25,8 +26,9 @@ export function validateWorkloadTemplate(
 ): ErrorCause[] {
   const path = 'spec.template';
   const causes: ErrorCause[] = [];
-  const labels = template?.metadata?.labels ?? {};
-  if (selector !== undefined && !isEmptySelector(selector)) {
+  const labels = template?.metadata?.labels;
+  // A selector that is missing selects nothing, one that is empty everything.
+  if (selector === undefined || !isEmptySelector(selector)) {
     const matches = selects(selector, labels);
     if (matches === undefined) causes.push(invalidValue('spec.selector', selector, 'invalid label selector'));
     else if (!matches) {
@@ -43,7 +45,7 @@ export function validateWorkloadTemplate(
   return causes;
 }
 
-function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean | undefined {
+function selects(selector: LabelSelector | undefined, labels: Labels): boolean | undefined {
   try {
     return labelSelectorFrom(selector).matches(labels);
   } catch {

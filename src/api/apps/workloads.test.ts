@@ -49,6 +49,7 @@ describe('Deployment', () => {
   it('is refused in the words of Kubernetes', () => {
     assert.deepEqual(deployments.createErrors({}), [
       'spec.selector: Required value',
+      'spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`',
       'spec.template.spec.containers: Required value',
     ]);
     assert.deepEqual(errors({ selector: {} }), [

@@ -2,7 +2,7 @@ import type { Service, ServicePort, ServiceSpec } from '../generated/types.ts';
 import { cloneJson } from '../json-object.ts';
 import type { KindRules } from '../kind-rules.ts';
 import { nameRule } from '../metadata.ts';
-import { dns1035Label } from '../names.ts';
+import { dns1123Label } from '../names.ts';
 import type { KubeObject } from '../object.ts';
 import { dropZeroes } from '../zero-values.ts';
 import { validateLoadBalancerStatus, validateService, validateServiceUpdate } from './service-validation.ts';
@@ -10,7 +10,7 @@ import { validateLoadBalancerStatus, validateService, validateServiceUpdate } fr
 const asService = (object: KubeObject): Service => object as unknown as Service;
 
 export const serviceRules: KindRules = {
-  nameRule: nameRule(dns1035Label),
+  nameRule: nameRule(dns1123Label),
   initialStatus: () => ({ loadBalancer: {} }),
   defaults(object) {
     object.spec ??= {};
