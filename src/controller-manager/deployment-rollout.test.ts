@@ -10,6 +10,7 @@ import {
   rolloutLimits,
   sameTemplate,
   scalingSteps,
+  setName,
   templateHash,
 } from './deployment-rollout.ts';
 
@@ -210,4 +211,10 @@ test('a template has one hash, whatever the order of its keys and whether it car
   const elsewhere = { ...template.spec, nodeSelector: { 'pod-template-hash': 'x' } };
   assert.equal(sameTemplate(template, { ...template, spec: elsewhere }), false);
   assert.match(templateHash(template, 0), /^[bcdfghjklmnpqrstvwxz2456789]{10}$/);
+});
+
+test('the name of a set fits, however long that of the deployment is', () => {
+  assert.equal(setName('web', 'bcdfghjklm'), 'web-bcdfghjklm');
+  assert.equal(setName('a'.repeat(242), 'bcdfghjklm'), `${'a'.repeat(242)}-bcdfghjklm`);
+  assert.equal(setName('a'.repeat(253), 'bcdfghjklm'), `${'a'.repeat(242)}-bcdfghjklm`);
 });

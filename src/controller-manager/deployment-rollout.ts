@@ -8,6 +8,8 @@ export const TEMPLATE_HASH_LABEL = 'pod-template-hash';
 /** Letters and digits without vowels and look-alikes, as Kubernetes' generated names have them. */
 const SAFE = 'bcdfghjklmnpqrstvwxz2456789';
 const HASH_LENGTH = 10;
+/** RFC 1123 §2.1: a DNS subdomain, which the name of a set has to be. */
+const MAX_NAME_LENGTH = 253;
 
 /** A short name of a template; `collisions` makes another one when the name is taken by a different template. */
 export function templateHash(template: PodTemplateSpec, collisions: number): string {
@@ -18,6 +20,11 @@ export function templateHash(template: PodTemplateSpec, collisions: number): str
   let text = '';
   for (const byte of digest.subarray(0, HASH_LENGTH)) text += SAFE[byte % SAFE.length];
   return text;
+}
+
+/** The name of the set of a template: that of the deployment, cut where it is too long, and the hash. */
+export function setName(deploymentName: string, hash: string): string {
+  return `${deploymentName.slice(0, MAX_NAME_LENGTH - 1 - hash.length)}-${hash}`;
 }
 
 /** JSON with sorted keys, so that equal templates have equal text. */

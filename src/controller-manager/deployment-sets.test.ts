@@ -111,7 +111,10 @@ test('a template that admission refuses: the condition says why, and it goes on 
     const now = await view(cluster, ns);
     return condition(now.deployment, 'ReplicaFailure') === 'True FailedCreate' && now;
   });
-  const message = refused.deployment.status?.conditions?.find((c) => c.type === 'ReplicaFailure')?.message ?? '';
+  const told = refused.deployment.status?.conditions?.find((c) => c.type === 'ReplicaFailure');
+  const { message = '' } = told ?? {};
+  const since = refused.sets[0]?.status?.conditions?.find((c) => c.type === 'ReplicaFailure')?.lastTransitionTime;
+  assert.deepEqual([told?.lastUpdateTime, told?.lastTransitionTime], [since, since]);
   assert.match(message, /^pods "web-[a-z0-9]+-[a-z0-9]+" is forbidden: violates PodSecurity "restricted/);
   const failed = await until('the event', async () => {
     const { items } = await admin.list(EVENTS, { namespace: ns });

@@ -13,6 +13,7 @@ import {
   rolloutLimits,
   type ScaleStep,
   sameTemplate,
+  setName,
   TEMPLATE_HASH_LABEL,
   templateHash,
   wantedReplicas,
@@ -192,7 +193,7 @@ function newSet(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet 
   const empty: ReplicaSet = {
     metadata: {
       namespace,
-      name: `${name}-${hash}`,
+      name: setName(name, hash),
       labels,
       annotations: {
         ...rolledOutAnnotations(deployment, undefined, maxRevision(old) + 1),

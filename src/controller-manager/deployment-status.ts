@@ -1,4 +1,10 @@
-import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '../api/generated/types.ts';
+import type {
+  Deployment,
+  DeploymentCondition,
+  DeploymentStatus,
+  ReplicaSet,
+  ReplicaSetCondition,
+} from '../api/generated/types.ts';
 import { rfc3339 } from '../lib/clock.ts';
 import { rolloutLimits, wantedReplicas } from './deployment-rollout.ts';
 
@@ -27,15 +33,21 @@ export class StatusDraft {
 
   /** A condition of the same status and reason stays as it is, unless it is `fresh`: that is how progress moves its time. */
   set(type: ConditionType, status: 'True' | 'False' | 'Unknown', reason: string, message: string, fresh = false): void {
-    const known = this.find(type);
-    const sameStatus = known?.status === status;
-    if (sameStatus && known.reason === reason && !fresh) return;
-    const lastTransitionTime = sameStatus ? known.lastTransitionTime : this.#now;
-    this.remove(type);
-    this.conditions = [
-      ...this.conditions,
-      { type, status, reason, message, lastUpdateTime: this.#now, lastTransitionTime },
-    ];
+    this.#put({ type, status, reason, message, lastUpdateTime: this.#now, lastTransitionTime: this.#now }, fresh);
+  }
+
+  /** A set's condition becomes the deployment's, with the time that it has there. */
+  adopt({ type, status, reason, message, lastTransitionTime }: ReplicaSetCondition): void {
+    const lastUpdateTime = lastTransitionTime;
+    this.#put({ type, status, reason, message, lastUpdateTime, lastTransitionTime }, false);
+  }
+
+  #put(condition: DeploymentCondition, fresh: boolean): void {
+    const known = this.conditions.find((c) => c.type === condition.type);
+    const sameStatus = known?.status === condition.status;
+    if (sameStatus && known.reason === condition.reason && !fresh) return;
+    const lastTransitionTime = sameStatus ? known.lastTransitionTime : condition.lastTransitionTime;
+    this.conditions = [...this.conditions.filter((c) => c !== known), { ...condition, lastTransitionTime }];
   }
 }
 
@@ -135,5 +147,5 @@ export function judgeFailures(fresh: ReplicaSet | undefined, sets: readonly Repl
   const ordered = fresh === undefined ? sets : [fresh, ...sets];
   const failure = ordered.flatMap((rs) => rs.status?.conditions ?? []).find((c) => c.type === 'ReplicaFailure');
   if (failure === undefined) draft.remove('ReplicaFailure');
-  else draft.set('ReplicaFailure', failure.status as 'True', failure.reason ?? '', failure.message ?? '');
+  else draft.adopt(failure);
 }

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, type TestContext, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Event, Pod, ReplicaSet } from '../api/generated/types.ts';
-import { Informer } from '../client/informer.ts';
-import { DEPLOYMENTS, PODS } from '../client/resources.ts';
+import type { Event, ReplicaSet } from '../api/generated/types.ts';
+import { DEPLOYMENTS } from '../client/resources.ts';
 import { resource } from '../client/rest-client.ts';
 import { until } from '../client/testing/test-client.ts';
-import { silentLog } from '../lib/log.ts';
 import { controllerOf } from './claim.ts';
-import { isPodReady } from './pod-state.ts';
 import {
   byImage,
   complete,
@@ -20,6 +17,7 @@ import {
   view,
 } from './testing/deployments.ts';
 import { addNode, FakeKubelet, testNode } from './testing/fake-kubelet.ts';
+import { observeRollout } from './testing/observe-rollout.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 
 const EVENTS = resource<Event>('', 'v1', 'events', 'Event');
@@ -74,33 +72,11 @@ test('create: a set, its pods, and a status that says that it is complete', asyn
   assert.equal(progressing?.message, `ReplicaSet "${set.metadata.name}" has successfully progressed.`);
 });
 
-/** What a rollout does to the pods while it goes on. */
-async function observe(t: TestContext, namespace: string) {
-  const seen = { most: 0, fewestAvailable: Number.POSITIVE_INFINITY, both: false };
-  const informer = new Informer<Pod>(cluster.admin, PODS, { namespace }, silentLog);
-  const look = (): void => {
-    const running = informer.list().filter((p) => p.metadata.deletionTimestamp === undefined);
-    seen.most = Math.max(seen.most, running.length);
-    seen.fewestAvailable = Math.min(seen.fewestAvailable, running.filter(isPodReady).length);
-    seen.both ||= new Set(informer.list().map(imageOf)).size > 1;
-  };
-  const stop = new AbortController();
-  const running = informer.run(stop.signal);
-  await informer.synced();
-  look();
-  informer.handle({ added: look, updated: look, deleted: look });
-  t.after(async () => {
-    stop.abort();
-    await running;
-  });
-  return seen;
-}
-
 test('rolling update: never too many pods, never too few that are available, and the old set stays for a rollback', async (t) => {
   const ns = await newNamespace(cluster, 'rolling');
   await cluster.admin.create(DEPLOYMENTS, deployment(ns, { replicas: 8 }));
   await complete(cluster, ns);
-  const seen = await observe(t, ns);
+  const seen = await observeRollout(t, cluster, ns);
   await setImage(cluster, ns, 'two');
   const { sets, pods, deployment: live } = await complete(cluster, ns);
   assert.ok(seen.most <= 10, `${seen.most} pods`);
@@ -226,7 +202,7 @@ test('Recreate: no new pod before the last old one has stopped', async (t) => {
   await cluster.admin.create(DEPLOYMENTS, deployment(ns, { strategy: { type: 'Recreate' } }));
   await complete(cluster, ns);
   kubelet.hasStopped = () => false;
-  const seen = await observe(t, ns);
+  const seen = await observeRollout(t, cluster, ns);
   await setImage(cluster, ns, 'two');
   await until('all old pods to end', async () => {
     const { pods } = await view(cluster, ns);

@@ -1,6 +1,6 @@
 import type { EndpointSlice, Endpoints, Node, Pod, Service } from '../api/generated/types.ts';
 import { semanticEqual } from '../api/json-object.ts';
-import type { EventRecorder } from '../client/event-recorder.ts';
+import type { EventRecorder, InvolvedObject } from '../client/event-recorder.ts';
 import { type Informer, keyOfObject, splitKey } from '../client/informer.ts';
 import { ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES } from '../client/resources.ts';
 import { WorkQueue } from '../client/workqueue.ts';
@@ -30,13 +30,15 @@ export class EndpointsController implements Controller {
   readonly #pending = new PendingWrites();
   /** Services whose deletion was seen: what has their name goes as well. */
   readonly #gone = new Set<string>();
-  readonly #events: EventRecorder;
+  readonly #endpointsEvents: EventRecorder;
+  readonly #sliceEvents: EventRecorder;
   readonly #ending: EndingNamespaces;
 
   constructor(dependencies: ControllerDependencies) {
     this.#d = dependencies;
     this.#queue = new WorkQueue('endpoints', dependencies.log);
-    this.#events = dependencies.events.as('endpoint-controller');
+    this.#endpointsEvents = dependencies.events.as('endpoint-controller');
+    this.#sliceEvents = dependencies.events.as('endpoint-slice-controller');
     this.#ending = new EndingNamespaces(dependencies.informers);
     const { informers } = dependencies;
     this.#services = informers.for<Service>(SERVICES);
@@ -155,13 +157,21 @@ export class EndpointsController implements Controller {
       return;
     }
     const wanted: Endpoints = { metadata: { ...known?.metadata, namespace, name, labels, annotations }, subsets };
-    await this.#telling(service, 'FailedToUpdateEndpoint', 'update endpoint', async () => {
-      const written =
-        known === undefined
-          ? await this.#d.client.create(ENDPOINTS, wanted, signal)
-          : await this.#d.client.update(ENDPOINTS, wanted, undefined, signal);
-      this.#pending.written(key, this.#endpoints, written);
-    });
+    const about = { ...wanted, apiVersion: 'v1', kind: 'Endpoints' };
+    const writing =
+      known === undefined
+        ? this.#d.client.create(ENDPOINTS, wanted, signal)
+        : this.#d.client.update(ENDPOINTS, wanted, undefined, signal);
+    await writing.then(
+      (written) => this.#pending.written(key, this.#endpoints, written),
+      (error: unknown) => {
+        const [reason, what] =
+          known === undefined
+            ? ['FailedToCreateEndpoint', 'create endpoint for service']
+            : ['FailedToUpdateEndpoint', 'update endpoint'];
+        this.#fail(error, this.#endpointsEvents, about, reason, `Failed to ${what} ${namespace}/${name}`);
+      },
+    );
   }
 
   async #writeSlices(key: string, service: Service, targets: readonly Target[], signal: AbortSignal): Promise<void> {
@@ -175,35 +185,37 @@ export class EndpointsController implements Controller {
     const zoneOf = (node: string): string | undefined => this.#nodes.get('', node)?.metadata.labels?.[ZONE_LABEL];
     const plan = planSlices(service, targets, known, zoneOf);
     const { client } = this.#d;
-    await this.#telling(service, 'FailedToUpdateEndpointSlices', 'update endpoint slices', async () => {
+    let doing = '';
+    try {
+      doing = 'create EndpointSlice';
       for (const slice of plan.create) {
         this.#pending.written(key, this.#slices, await client.create(ENDPOINT_SLICES, slice, signal));
       }
       for (const slice of plan.update) {
+        doing = `update ${slice.metadata.name} EndpointSlice`;
         this.#pending.written(key, this.#slices, await client.update(ENDPOINT_SLICES, slice, undefined, signal));
       }
       for (const slice of plan.remove) {
+        doing = `delete ${slice.metadata.name} EndpointSlice`;
         const gone = client.delete(ENDPOINT_SLICES, namespace, slice.metadata.name ?? '', {}, signal);
         await ignoring(['NotFound'], gone);
         this.#pending.deleted(key, this.#slices, slice);
       }
-    });
+    } catch (error) {
+      const about = { ...service, apiVersion: 'v1', kind: 'Service' };
+      const what = `Service ${namespace}/${name}`;
+      const message = `Error updating Endpoint Slices for ${what}: failed to ${doing} for ${what}`;
+      this.#fail(error, this.#sliceEvents, about, 'FailedToUpdateEndpointSlices', message);
+    }
   }
 
-  /** Somebody else's change, or a namespace that goes, is nothing to tell of. */
-  async #telling(service: Service, reason: string, what: string, write: () => Promise<void>): Promise<void> {
-    const { namespace = '', name = '' } = service.metadata;
-    try {
-      await write();
-    } catch (error) {
-      if (this.#ending.refused(error, namespace)) return;
-      if (!isCode(error, 'Conflict') && !isCode(error, 'AlreadyExists') && !isCode(error, 'NotFound')) {
-        const about = { ...service, apiVersion: 'v1', kind: 'Service' };
-        const message = `Failed to ${what} for service ${namespace}/${name}: ${messageOf(error)}`;
-        this.#events.record(about, 'Warning', reason, message);
-      }
-      throw error;
+  /** Tells of a write that failed and throws, unless the namespace is going. Somebody else's change is nothing to tell of. */
+  #fail(error: unknown, events: EventRecorder, about: InvolvedObject, reason: string, what: string): void {
+    if (this.#ending.refused(error, about.metadata?.namespace ?? '')) return;
+    if (!isCode(error, 'Conflict') && !isCode(error, 'AlreadyExists') && !isCode(error, 'NotFound')) {
+      events.record(about, 'Warning', reason, `${what}: ${messageOf(error)}`);
     }
+    throw error;
   }
 }
 

@@ -76,6 +76,12 @@ test('every namespace gets a service account and the CA, and again when they are
     const now = await admin.get(CONFIG_MAPS, 'equipped', 'kube-root-ca.crt');
     return JSON.stringify(now.data) === JSON.stringify(map.data);
   });
+  const where = { namespace: 'equipped', name: 'kube-root-ca.crt' };
+  await admin.patch(CONFIG_MAPS, where, 'merge', { metadata: { annotations: null } });
+  await until('what it is for', async () => {
+    const now = await admin.get(CONFIG_MAPS, 'equipped', 'kube-root-ca.crt');
+    return now.metadata.annotations?.['kubernetes.io/description'] !== undefined;
+  });
   for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease']) {
     await until(`the account of ${name}`, () => admin.get(SERVICE_ACCOUNTS, name, 'default').catch(() => undefined));
   }

@@ -1,6 +1,5 @@
 import type { Lease, Node, NodeCondition } from '../api/generated/types.ts';
 import { rfc3339 } from '../lib/clock.ts';
-import { readyStatus } from './node-taints.ts';
 
 /** The conditions that nobody knows of a node that is silent. */
 const CONDITIONS = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'];
@@ -70,9 +69,4 @@ export function unknownConditions(node: Node, now: number): NodeCondition[] | un
     ];
   });
   return changed.length === 0 ? undefined : changed;
-}
-
-/** Not one node answers: more likely it is this side that is cut off, so no pod is made to leave. */
-export function isEverythingLost(nodes: readonly Node[]): boolean {
-  return nodes.every((node) => readyStatus(node.status?.conditions) !== 'True');
 }

@@ -49,7 +49,7 @@ afterEach(async () => {
   assert.deepEqual(forbidden, []);
 });
 
-async function register(name: string, ready: 'True' | 'never' = 'True'): Promise<void> {
+async function register(name: string, ready: 'True' | 'False' | 'never' = 'True'): Promise<void> {
   await cluster.admin.create(NODES, { metadata: { name } });
   if (ready !== 'never') await report(name, ready);
 }
@@ -278,6 +278,24 @@ test('conditions and cordon become taints, and what somebody else tainted stays'
   await tainted('n1', 'example.com/gpu:NoSchedule');
 });
 
+test('a node gets the old names of its labels, and they follow the new ones', async () => {
+  await cluster.runControllers(QuickLifecycle);
+  const labels = { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64', own: 'x' };
+  await cluster.admin.create(NODES, { metadata: { name: 'n1', labels } });
+  const labelled = (arch: string): Promise<true> =>
+    until(`labels with ${arch}`, async () => {
+      const found = (await cluster.admin.get(NODES, '', 'n1')).metadata.labels ?? {};
+      return (
+        found['beta.kubernetes.io/os'] === 'linux' && found['beta.kubernetes.io/arch'] === arch && found['own'] === 'x'
+      );
+    });
+  await labelled('amd64');
+  await cluster.admin.patch(NODES, { namespace: '', name: 'n1' }, 'merge', {
+    metadata: { labels: { 'kubernetes.io/arch': 'arm64' } },
+  });
+  await labelled('arm64');
+});
+
 test('taints: which are wanted, and which are whose', () => {
   const node: Node = { metadata: { name: 'n' }, spec: {} };
   const unknown = [{ type: 'Ready', status: 'Unknown' as const }];
@@ -395,12 +413,32 @@ test('pods of a node that is gone are failed and removed, after a time; those of
   assert.ok(failed.includes('on-gone DeletionByPodGC PodGC: node no longer exists'), String(failed));
 });
 
+test('out of service: deleted pods of a node that does not answer go at once; of one that is ready they do not', async () => {
+  await cluster.runControllers(QuickPodGc);
+  await Promise.all([register('dead', 'False'), register('alive'), register('unclear', 'False')]);
+  const outOfService = { spec: { taints: [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' }] } };
+  for (const name of ['dead', 'alive']) {
+    await cluster.admin.patch(NODES, { namespace: '', name }, 'merge', outOfService);
+  }
+  for (const node of ['dead', 'alive', 'unclear']) {
+    await addPod(`on-${node}`, node);
+    await cluster.admin.delete(PODS, 'default', `on-${node}`);
+  }
+  await addPod('stays', 'dead');
+  await until('the pod to go', async () => (await findPod('on-dead')) === undefined);
+  await delay(60);
+  assert.notEqual(await findPod('on-alive'), undefined);
+  assert.notEqual(await findPod('on-unclear'), undefined);
+  assert.equal((await findPod('stays'))?.status?.phase, 'Pending');
+});
+
 test('pods deleted before they had a node go, and of ended ones the oldest beyond the limit', async () => {
   await cluster.runControllers(QuickPodGc);
   await register('n1');
   for (let i = 0; i < 5; i++) {
     await addPod(`ended-${i}`, 'n1');
-    const status = { phase: i % 2 === 0 ? 'Succeeded' : 'Failed' };
+    // Evicted ones go before older ones.
+    const status = { phase: i % 2 === 0 ? 'Succeeded' : 'Failed', ...(i === 3 ? { reason: 'Evicted' } : {}) };
     await cluster.admin.patch(PODS, { namespace: 'default', name: `ended-${i}`, subresource: 'status' }, 'merge', {
       status,
     });
@@ -408,5 +446,5 @@ test('pods deleted before they had a node go, and of ended ones the oldest beyon
   await until('three', async () => (await cluster.admin.list(PODS, { namespace: 'default' })).items.length === 3);
   await delay(60);
   const left = (await cluster.admin.list(PODS, { namespace: 'default' })).items.map((p) => p.metadata.name);
-  assert.deepEqual(left, ['ended-2', 'ended-3', 'ended-4']);
+  assert.deepEqual(left, ['ended-1', 'ended-2', 'ended-4']);
 });

@@ -7,8 +7,10 @@ import { rfc3339 } from '../lib/clock.ts';
 import { sleep } from '../lib/deadline.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { ignoring } from './expected-errors.ts';
-import { isEverythingLost, NodeHealth, unknownConditions } from './node-health.ts';
+import { NodeHealth, unknownConditions } from './node-health.ts';
+import { missingLabels } from './node-labels.ts';
 import { isEvicting, readyStatus, replaceTaints, wantedTaints } from './node-taints.ts';
+import { evictionInterval, isEverythingLost, zoneOf } from './node-zones.ts';
 import { readyCondition } from './pod-state.ts';
 
 export interface NodeLifecycleTimings {
@@ -17,7 +19,7 @@ export interface NodeLifecycleTimings {
   /** Silence after which nobody knows whether a node lives; of one that has never reported, `startupGraceMs`. */
   readonly graceMs: number;
   readonly startupGraceMs: number;
-  /** From one node whose pods have to leave to the next: a fault that takes many nodes must not move all their pods at once. */
+  /** From one node of a zone whose pods have to leave to the next: a fault that takes many must not move all their pods at once. */
   readonly evictionIntervalMs: number;
 }
 
@@ -40,7 +42,8 @@ export class NodeLifecycleController implements Controller {
   readonly #pods: Informer<Pod>;
   readonly #health = new NodeHealth();
   readonly #events: EventRecorder;
-  #lastEvictionAt = Number.NEGATIVE_INFINITY;
+  /** By zone. */
+  readonly #lastEvictions = new Map<string, number>();
 
   constructor(dependencies: ControllerDependencies, timings = TIMINGS) {
     this.#d = dependencies;
@@ -87,6 +90,7 @@ export class NodeLifecycleController implements Controller {
     const isSilent = this.#health.silence(name, this.#d.clock.now()) > grace;
     const conditions = isSilent ? await this.#markUnknown(node, signal) : known;
     await this.#taint(node, conditions, signal);
+    await this.#label(node, signal);
     if (isSilent) await this.#markPodsNotReady(name, signal);
   }
 
@@ -125,23 +129,43 @@ export class NodeLifecycleController implements Controller {
     if (taints === undefined) return;
     const { name = '', uid, resourceVersion } = current.metadata;
     const patch = { metadata: { uid, resourceVersion }, spec: { taints: taints.length === 0 ? null : taints } };
-    const lastEvictionAt = this.#lastEvictionAt;
+    const zone = zoneOf(current);
+    const before = this.#lastEvictions.get(zone) ?? Number.NEGATIVE_INFINITY;
     const isNext = evict && !isEvicting(current);
-    if (isNext) this.#lastEvictionAt = now;
+    if (isNext) this.#lastEvictions.set(zone, now);
     try {
       await this.#d.client.patch(NODES, { namespace: '', name }, 'merge', patch, signal);
     } catch (error) {
       // Its turn is not over: nothing has happened.
-      if (isNext) this.#lastEvictionAt = lastEvictionAt;
+      if (isNext) this.#lastEvictions.set(zone, before);
       throw error;
     }
+  }
+
+  async #label(node: Node, signal: AbortSignal): Promise<void> {
+    const labels = missingLabels(node);
+    if (labels === undefined) return;
+    const { name = '', uid } = node.metadata;
+    const labelling = this.#d.client.patch(
+      NODES,
+      { namespace: '', name },
+      'merge',
+      { metadata: { uid, labels } },
+      signal,
+    );
+    await ignoring(['NotFound', 'Conflict'], labelling);
   }
 
   /** One node after the other, and none when none answers. */
   #mayEvict(node: Node, conditions: readonly NodeCondition[], now: number): boolean {
     const ready = readyStatus(conditions);
-    if (ready === 'True' || ready === undefined || isEverythingLost(this.#nodes.list())) return false;
-    return isEvicting(node) || now - this.#lastEvictionAt >= this.#timings.evictionIntervalMs;
+    const nodes = this.#nodes.list();
+    if (ready === 'True' || ready === undefined || isEverythingLost(nodes)) return false;
+    if (isEvicting(node)) return true;
+    const interval = evictionInterval(zoneOf(node), nodes, this.#timings.evictionIntervalMs);
+    return (
+      interval !== undefined && now - (this.#lastEvictions.get(zoneOf(node)) ?? Number.NEGATIVE_INFINITY) >= interval
+    );
   }
 
   /** What runs on a node that does not answer is not ready: services stop sending to it. */

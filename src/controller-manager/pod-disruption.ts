@@ -18,7 +18,6 @@ export async function markDisrupted(
   { reason, message, failed }: Disruption,
   signal: AbortSignal,
 ): Promise<void> {
-  const { namespace = '', name = '', uid } = pod.metadata;
   const condition = {
     type: 'DisruptionTarget',
     status: 'True',
@@ -26,7 +25,16 @@ export async function markDisrupted(
     message,
     lastTransitionTime: rfc3339(d.clock.now()),
   };
-  const status = { conditions: [condition], ...(failed ? { phase: 'Failed' } : {}) };
+  await mark(d, pod, { conditions: [condition], ...(failed ? { phase: 'Failed' } : {}) }, signal);
+}
+
+/** Says that the pod has ended: of one that is removed and that nobody runs. */
+export function markFailed(d: ControllerDependencies, pod: Pod, signal: AbortSignal): Promise<void> {
+  return mark(d, pod, { phase: 'Failed' }, signal);
+}
+
+async function mark(d: ControllerDependencies, pod: Pod, status: object, signal: AbortSignal): Promise<void> {
+  const { namespace = '', name = '', uid } = pod.metadata;
   const where = { namespace, name, subresource: 'status' };
   const marking = d.client.patch(PODS, where, 'strategic', { metadata: { uid }, status }, signal);
   await ignoring(['NotFound', 'Conflict'], marking);

@@ -5,7 +5,8 @@ import { sleep } from '../lib/deadline.ts';
 import { isCode } from '../lib/errors.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { ignoring } from './expected-errors.ts';
-import { markDisrupted } from './pod-disruption.ts';
+import { readyStatus } from './node-taints.ts';
+import { markDisrupted, markFailed } from './pod-disruption.ts';
 import { isPodEnded } from './pod-state.ts';
 
 export interface PodGarbageCollectorOptions {
@@ -16,10 +17,16 @@ export interface PodGarbageCollectorOptions {
   readonly endedPods: number;
 }
 
+/** Put on a node by somebody who knows that nothing runs there any more. */
+const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service';
+
 /** Kubernetes' defaults. */
 const OPTIONS: PodGarbageCollectorOptions = { intervalMs: 20_000, quarantineMs: 40_000, endedPods: 12_500 };
 
-/** Removes pods that nobody would end: of nodes that are gone, deleted before they had a node, and ended ones beyond a number. */
+/**
+ * Removes pods that nobody would end: of nodes that are gone, deleted ones of nodes that are out of service or that had no node
+ * yet, and ended ones beyond a number.
+ */
 export class PodGarbageCollector implements Controller {
   readonly #d: ControllerDependencies;
   readonly #options: PodGarbageCollectorOptions;
@@ -37,9 +44,10 @@ export class PodGarbageCollector implements Controller {
 
   async run(signal: AbortSignal): Promise<void> {
     while (await sleep(this.#options.intervalMs, signal)) {
-      for (const pod of await this.#surplus(signal)) {
+      const gone = await this.#missingNodes(signal);
+      for (const pod of this.#surplus(gone)) {
         try {
-          await this.#remove(pod, signal);
+          await this.#remove(pod, gone, signal);
         } catch (error) {
           if (!signal.aborted) this.#d.log.debug('a pod was not removed', { error: String(error) });
         }
@@ -47,20 +55,29 @@ export class PodGarbageCollector implements Controller {
     }
   }
 
-  async #surplus(signal: AbortSignal): Promise<Set<Pod>> {
-    const gone = await this.#missingNodes(signal);
+  #surplus(gone: ReadonlySet<string>): Set<Pod> {
     const all = this.#pods.list();
     const surplus = new Set<Pod>();
     for (const pod of all) {
       const nodeName = pod.spec?.nodeName ?? '';
-      const neverStarted = nodeName === '' && pod.metadata.deletionTimestamp !== undefined;
-      if (neverStarted || gone.has(nodeName)) surplus.add(pod);
+      const isDeleted = pod.metadata.deletionTimestamp !== undefined;
+      const nobodyEndsIt = nodeName === '' || this.#isOutOfService(nodeName);
+      if ((isDeleted && nobodyEndsIt) || gone.has(nodeName)) surplus.add(pod);
     }
     const ended = all.filter((pod) => isPodEnded(pod) && !surplus.has(pod));
-    const age = (pod: Pod): string => `${pod.metadata.creationTimestamp} ${pod.metadata.name}`;
-    const oldest = ended.sort((a, b) => (age(a) < age(b) ? -1 : 1));
-    for (const pod of oldest.slice(0, Math.max(0, ended.length - this.#options.endedPods))) surplus.add(pod);
+    for (const pod of ended.sort(evictedThenOldest).slice(0, Math.max(0, ended.length - this.#options.endedPods))) {
+      surplus.add(pod);
+    }
     return surplus;
+  }
+
+  #isOutOfService(nodeName: string): boolean {
+    const node = this.#nodes.get('', nodeName);
+    return (
+      node !== undefined &&
+      readyStatus(node.status?.conditions) !== 'True' &&
+      (node.spec?.taints ?? []).some((taint) => taint.key === OUT_OF_SERVICE)
+    );
   }
 
   /** Nodes that pods name, that have been missing for long, and that the apiserver does not know either. */
@@ -91,13 +108,24 @@ export class PodGarbageCollector implements Controller {
     }
   }
 
-  async #remove(pod: Pod, signal: AbortSignal): Promise<void> {
+  async #remove(pod: Pod, gone: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     const { namespace = '', name = '', uid = '' } = pod.metadata;
-    if (!isPodEnded(pod) && (pod.spec?.nodeName ?? '') !== '') {
-      const message = 'PodGC: node no longer exists';
-      await markDisrupted(this.#d, pod, { reason: 'DeletionByPodGC', message, failed: true }, signal);
+    if (!isPodEnded(pod)) {
+      // Nobody else will say that it ended.
+      if (gone.has(pod.spec?.nodeName ?? '')) {
+        const message = 'PodGC: node no longer exists';
+        await markDisrupted(this.#d, pod, { reason: 'DeletionByPodGC', message, failed: true }, signal);
+      } else await markFailed(this.#d, pod, signal);
     }
     const options = { gracePeriodSeconds: 0, preconditions: { uid } };
     await ignoring(['NotFound', 'Conflict'], this.#d.client.delete(PODS, namespace, name, options, signal));
   }
+}
+
+function evictedThenOldest(a: Pod, b: Pod): number {
+  const [x, y] = [a, b].map(({ metadata, status }) => {
+    const evicted = status?.phase === 'Failed' && status.reason === 'Evicted';
+    return `${evicted ? 0 : 1} ${metadata.creationTimestamp} ${metadata.name}`;
+  });
+  return (x ?? '') < (y ?? '') ? -1 : 1;
 }

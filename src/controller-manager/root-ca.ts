@@ -9,8 +9,9 @@ import { EndingNamespaces, ignoring } from './expected-errors.ts';
 const WORKERS = 4;
 const NAME = 'kube-root-ca.crt';
 /** Kubernetes' own words. */
+const DESCRIPTION_ANNOTATION = 'kubernetes.io/description';
 const DESCRIPTION = {
-  'kubernetes.io/description':
+  [DESCRIPTION_ANNOTATION]:
     'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.',
 };
 
@@ -49,10 +50,14 @@ export class RootCaPublisher implements Controller {
       await ignoring(['AlreadyExists'], client.create(CONFIG_MAPS, fresh, signal)).catch((error: unknown) => {
         if (!this.#ending.refused(error, namespace)) throw error;
       });
-    } else if (!semanticEqual(known.data, data) || known.binaryData !== undefined) {
+    } else if (!semanticEqual(known.data, data) || known.binaryData !== undefined || !isDescribed(known)) {
       const { binaryData: _, ...map } = known;
       const annotations = { ...known.metadata.annotations, ...DESCRIPTION };
       await client.update(CONFIG_MAPS, { ...map, metadata: { ...map.metadata, annotations }, data }, undefined, signal);
     }
   }
+}
+
+function isDescribed(map: ConfigMap): boolean {
+  return (map.metadata.annotations?.[DESCRIPTION_ANNOTATION] ?? '') !== '';
 }
