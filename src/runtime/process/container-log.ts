@@ -1,4 +1,14 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { LOG_FILE_BYTES, LOG_FILES, LOG_LINE_BYTES } from './limits.ts';
@@ -10,7 +20,8 @@ const NEWLINE = 0x0a;
 /**
  * A container's log in CRI's format, `<RFC 3339 with nanoseconds> <stream> <F|P> <line>` (kubernetes/design-proposals, CRI logging).
  * Written at once and synchronously: what was read from the pipe is in the file before anything else can happen to this process.
- * Rotated by size as kubelet does: `0.log` becomes `0.log.20261124-080000`.
+ * Rotated by size as kubelet does: `0.log` becomes `0.log.20261124-080000`. Where the disk is full, lines are lost, as with containerd: the
+ * container goes on, and so does this process.
  */
 export class ContainerLog {
   readonly #path: string;
@@ -18,13 +29,22 @@ export class ContainerLog {
   readonly #maxBytes: number;
   readonly #maxFiles: number;
   readonly #unfinished: Record<OutputStream, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+  readonly #failed: (error: unknown) => void;
+  #failing = false;
   #fd: number | undefined;
   #size = 0;
   #lastStamp = { ms: 0, sub: 0 };
 
-  constructor(path: string, clock: Clock, limits: { maxBytes?: number; maxFiles?: number } = {}) {
+  /** `failed` is told when lines begin to be lost, once until one is written again. */
+  constructor(
+    path: string,
+    clock: Clock,
+    failed: (error: unknown) => void,
+    limits: { maxBytes?: number; maxFiles?: number } = {},
+  ) {
     this.#path = path;
     this.#clock = clock;
+    this.#failed = failed;
     this.#maxBytes = limits.maxBytes ?? LOG_FILE_BYTES;
     this.#maxFiles = limits.maxFiles ?? LOG_FILES;
   }
@@ -102,20 +122,38 @@ export class ContainerLog {
   #append(lines: readonly string[]): void {
     if (lines.length === 0) return;
     const bytes = Buffer.from(lines.join(''), 'latin1');
-    this.#fd ??= this.#open();
-    if (this.#size > 0 && this.#size + bytes.length > this.#maxBytes) this.#rotate();
-    for (let written = 0; written < bytes.length; ) written += writeSync(this.#fd, bytes, written);
-    this.#size += bytes.length;
+    try {
+      let fd = this.#fd ?? this.#open();
+      if (this.#size > 0 && this.#size + bytes.length > this.#maxBytes) fd = this.#rotate();
+      this.#writeLines(fd, bytes);
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) this.#failed(error);
+      this.#failing = true;
+      this.#closeFile();
+    }
+  }
+
+  /** Of what does not fit, whole lines at most: the next one that does begins a line. */
+  #writeLines(fd: number, bytes: Buffer): void {
+    let written = 0;
+    try {
+      while (written < bytes.length) written += writeSync(fd, bytes, written);
+    } finally {
+      const whole = written === 0 ? 0 : bytes.lastIndexOf(NEWLINE, written - 1) + 1;
+      if (whole < written) ftruncateSync(fd, this.#size + whole);
+      this.#size += whole;
+    }
   }
 
   #open(): number {
     mkdirSync(dirname(this.#path), { recursive: true, mode: 0o755 });
-    const fd = openSync(this.#path, 'a', 0o640);
-    this.#size = fstatSync(fd).size;
-    return fd;
+    this.#fd = openSync(this.#path, 'a', 0o640);
+    this.#size = fstatSync(this.#fd).size;
+    return this.#fd;
   }
 
-  #rotate(): void {
+  #rotate(): number {
     this.#closeFile();
     const at = new Date(this.#clock.now()).toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
     const rotated = this.rotatedFiles();
@@ -128,7 +166,7 @@ export class ContainerLog {
     renameSync(this.#path, name);
     const old = [...rotated, name].sort();
     for (const path of old.slice(0, Math.max(0, old.length - (this.#maxFiles - 1)))) unlinkSync(path);
-    this.#fd = this.#open();
+    return this.#open();
   }
 
   /** Files that were rotated away, oldest first. */

@@ -113,7 +113,14 @@ export class Container extends ContainerState {
   }
 
   #openOutput(shim: ProcessIdentity): void {
-    const log = new ContainerLog(this.record.logPath, this.context.clock);
+    const { sandboxId, config, logPath } = this.record;
+    const log = new ContainerLog(logPath, this.context.clock, (error) => {
+      this.context.log.warn('the log of a container cannot be written, lines of it are lost', {
+        sandbox: sandboxId,
+        container: config.name,
+        error: String(error),
+      });
+    });
     this.#output = new ContainerOutput({ stdout: shimPipe(shim, 'stdout'), stderr: shimPipe(shim, 'stderr') }, log);
   }
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import { TestPod } from '../testing/pods.ts';
 import { createProcessRuntime } from './process-runtime.ts';
 import { bridgeOf, leftoversOf, machineState, settledLeftoversOf } from './testing/leftovers.ts';
-import { openProcessRuntime } from './testing/process-fixture.ts';
+import { endUnclosed, openProcessRuntime } from './testing/process-fixture.ts';
 
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 
@@ -15,6 +15,8 @@ function tables(): string[] {
 }
 
 describe('a process runtime', () => {
+  afterEach(endUnclosed);
+
   it('leaves nothing on the machine when its pods are removed and it is closed', async () => {
     const fixture = await openProcessRuntime();
     const pods = await Promise.all([

@@ -8,7 +8,13 @@ import { fileURLToPath } from 'node:url';
 
 /** Nobody on this machine. */
 const USER = '64321';
-const FILES = ['process-runtime.test.ts', 'attacks.test.ts', 'adoption.test.ts', 'leftovers.test.ts'];
+const FILES = [
+  'process-runtime.test.ts',
+  'attacks.test.ts',
+  'adoption.test.ts',
+  'leftovers.test.ts',
+  'exec-end.test.ts',
+];
 
 /** The same tests once more without root, where this run has root; a run without it has done them already. */
 it('passes its tests as an unprivileged user too', { timeout: 300_000 }, (t) => {

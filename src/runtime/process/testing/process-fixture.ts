@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../../lib/clock.ts';
@@ -23,6 +23,23 @@ export function freePodCidr(): string {
   throw new Error('no free network for a test');
 }
 
+const unclosed = new Set<ProcessFixture>();
+
+/** For `afterEach` of tests that open fixtures: ends those that a test left open because it failed in the middle. */
+export async function endUnclosed(): Promise<void> {
+  for (const { runtime, directory, options } of unclosed) {
+    // Removed by the test itself.
+    if (!existsSync(directory)) continue;
+    await runtime.close();
+    // The test may have closed the runtime already, or opened another: what is on disk counts.
+    const again = await createProcessRuntime(options);
+    for (const { id } of await again.listPodSandboxes()) await again.removePodSandbox(id);
+    await again.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+  unclosed.clear();
+}
+
 /** A process runtime in a directory of its own, all gone after `close`. */
 export async function openProcessRuntime(change: Partial<ProcessRuntimeOptions> = {}): Promise<ProcessFixture> {
   const directory = mkdtempSync(join(tmpdir(), 'causeway-runtime-'));
@@ -38,7 +55,7 @@ export async function openProcessRuntime(change: Partial<ProcessRuntimeOptions> 
     ...change,
   };
   const runtime = await createProcessRuntime(options);
-  return {
+  const fixture: ProcessFixture = {
     runtime,
     directory,
     options,
@@ -49,6 +66,9 @@ export async function openProcessRuntime(change: Partial<ProcessRuntimeOptions> 
       for (const { id } of await runtime.listPodSandboxes()) await runtime.removePodSandbox(id);
       await runtime.close();
       rmSync(directory, { recursive: true, force: true });
+      unclosed.delete(fixture);
     },
   };
+  unclosed.add(fixture);
+  return fixture;
 }
