@@ -101,7 +101,7 @@ async function startAll(
     hidden: [directory.root],
     podsDirectory: directory.podsDirectory,
     nodeAddresses: [localAddress(options.bindAddress)],
-    log: log.child('runtime'),
+    log,
     clock,
   });
   // It may have pods of an earlier start in its hands before anything else stands.

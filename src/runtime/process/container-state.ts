@@ -10,6 +10,9 @@ import type { RuntimeContext } from './runtime-context.ts';
 import type { Sandbox } from './sandbox.ts';
 import { environmentScript } from './scripts.ts';
 
+/** Milliseconds between two tries to write down what did not fit on the disk. */
+const SAVE_AGAIN_MS = 1_000;
+
 export interface ContainerEnd {
   readonly exitCode: number;
   readonly reason?: string;
@@ -22,6 +25,7 @@ export class ContainerState {
   readonly sandbox: Sandbox;
   #record: ContainerRecord;
   readonly #exited = Promise.withResolvers<{ exitCode: number }>();
+  #unsaved: NodeJS.Timeout | undefined;
 
   constructor(context: RuntimeContext, sandbox: Sandbox, record: ContainerRecord) {
     this.context = context;
@@ -130,7 +134,29 @@ export class ContainerState {
       });
     } catch (error) {
       this.context.log.error('the end of a container could not be written down', { error: String(error) });
+      this.#saveLater();
     }
     this.#exited.resolve({ exitCode: end.exitCode });
+  }
+
+  /** When there is room again: the next start of Causeway knows of the end only what is on disk. */
+  #saveLater(): void {
+    this.#unsaved = setTimeout(() => this.#saveUnsaved(() => this.#saveLater()), SAVE_AGAIN_MS).unref();
+  }
+
+  #saveUnsaved(failed: () => void): void {
+    if (this.#unsaved === undefined) return;
+    clearTimeout(this.#unsaved);
+    this.#unsaved = undefined;
+    try {
+      this.save({});
+    } catch {
+      failed();
+    }
+  }
+
+  /** From now on what is on disk may be another's. */
+  protected release(): void {
+    this.#saveUnsaved(() => undefined);
   }
 }

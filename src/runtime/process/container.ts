@@ -286,6 +286,7 @@ export class Container extends ContainerState {
     this.#exitWatch?.close();
     this.#output?.close();
     await this.#cleaning;
+    this.release();
   }
 }
 
