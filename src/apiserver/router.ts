@@ -86,10 +86,13 @@ export class Router {
     const inItself = isNamespaces && info.namespace === info.name;
     if (!resource.namespaced && info.namespace !== '' && !inItself) throw notServed();
     if (resource.namespaced && info.namespace === '') {
-      // Without a namespace there is the list of all of them, and nothing else.
-      if (!collectionVerbs.has(info.verb)) throw notServed();
+      // Without a namespace there is the list of all of them, and nothing else; not even that of a kind that is never stored.
+      if (!collectionVerbs.has(info.verb) || !resource.verbs.includes('list')) throw notServed();
       if (info.verb !== 'list' && info.verb !== 'watch') throw methodNotAllowed();
     }
+    // No object of a kind that is never stored has a path.
+    if (info.name !== '' && info.subresource === '' && resource.verbs.every((v) => collectionVerbs.has(v)))
+      throw notServed();
     // A PUT or PATCH of a collection, a POST to an object.
     if (info.name === '' && !collectionVerbs.has(info.verb)) throw methodNotAllowed();
     if (info.name !== '' && info.verb === 'create' && info.subresource === '') throw methodNotAllowed();

@@ -33,20 +33,19 @@ const refusedVerbs = {
 export function specialHandlers(
   dependencies: Pick<
     ApiserverDependencies,
-    'machinery' | 'authorizer' | 'rules' | 'tokenReviewer' | 'serviceAccounts' | 'paths' | 'store'
+    'authorizer' | 'rules' | 'tokenReviewer' | 'serviceAccounts' | 'paths' | 'store'
   >,
   context: HandlerContext,
   kubelets: KubeletClient,
   pods: () => Endpoint,
 ): SpecialHandlers {
-  const { machinery } = dependencies;
-  const reviews: ReviewDependencies = dependencies;
+  const reviews: ReviewDependencies = { ...dependencies, context };
   const scale = scaleHandlers(context);
   const binding = bindingHandler(context, pods);
   const paths = communicationPathHandlers(context, dependencies.paths);
   return new Map<string, Partial<Record<Verb, ResourceHandler>>>([
-    ['authentication.k8s.io/tokenreviews', { create: tokenReview(machinery, dependencies.tokenReviewer) }],
-    ['authentication.k8s.io/selfsubjectreviews', { create: selfSubjectReview(machinery) }],
+    ['authentication.k8s.io/tokenreviews', { create: tokenReview(context, dependencies.tokenReviewer) }],
+    ['authentication.k8s.io/selfsubjectreviews', { create: selfSubjectReview(context) }],
     ['authorization.k8s.io/subjectaccessreviews', { create: subjectAccessReview(reviews) }],
     ['authorization.k8s.io/localsubjectaccessreviews', { create: subjectAccessReview(reviews) }],
     ['authorization.k8s.io/selfsubjectaccessreviews', { create: selfSubjectAccessReview(reviews) }],

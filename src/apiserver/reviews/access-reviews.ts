@@ -1,9 +1,8 @@
 import type { KubeObject } from '../../api/object.ts';
 import type { UserInfo } from '../../api/user-info.ts';
-import type { Attributes, Authorizer, RuleResolver } from '../../authz/authorizer.ts';
-import { CausewayError, type ErrorCause, invalid } from '../../lib/errors.ts';
-import type { Machinery } from '../machinery.ts';
-import type { ApiRequest } from '../request.ts';
+import type { Attributes, Authorizer, RuleResolver, SelectorRequirement } from '../../authz/authorizer.ts';
+import { parseFieldSelector } from '../../authz/field-selector.ts';
+import type { HandlerContext } from '../handlers/endpoint.ts';
 import type { ResourceHandler } from '../router.ts';
 import { respondReview } from './respond-review.ts';
 
@@ -15,6 +14,12 @@ interface ResourceAttributes {
   resource?: string;
   subresource?: string;
   name?: string;
+  fieldSelector?: FieldSelector;
+}
+
+interface FieldSelector {
+  rawSelector?: string;
+  requirements?: { key: string; operator: string; values?: string[] }[];
 }
 
 interface ReviewSpec {
@@ -28,7 +33,7 @@ interface ReviewSpec {
 }
 
 export interface ReviewDependencies {
-  readonly machinery: Machinery;
+  readonly context: HandlerContext;
   readonly authorizer: Authorizer;
   readonly rules: RuleResolver;
 }
@@ -37,55 +42,11 @@ function specOf(object: KubeObject): ReviewSpec {
   return (object['spec'] ?? {}) as ReviewSpec;
 }
 
-function wrong(field: string, message: string): ErrorCause {
-  return { reason: 'FieldValueInvalid', message, field };
-}
-
-function checkSpec(spec: ReviewSpec, kind: string, causes: ErrorCause[]): void {
-  if (spec.resourceAttributes !== undefined && spec.nonResourceAttributes !== undefined) {
-    causes.push(
-      wrong(
-        'spec.nonResourceAttributes',
-        `Invalid value: ${JSON.stringify(spec.nonResourceAttributes)}: cannot be specified in combination with resourceAttributes`,
-      ),
-    );
-  }
-  if (spec.resourceAttributes === undefined && spec.nonResourceAttributes === undefined) {
-    causes.push(
-      wrong(
-        'spec.resourceAttributes',
-        'Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified',
-      ),
-    );
-  }
-  if (kind !== 'SelfSubjectAccessReview' && (spec.user ?? '') === '' && (spec.groups ?? []).length === 0) {
-    causes.push(wrong('spec.user', 'Invalid value: "": at least one of user or group must be specified'));
-  }
-}
-
-function checkLocal(spec: ReviewSpec, namespace: string, causes: ErrorCause[]): void {
-  if (spec.nonResourceAttributes !== undefined) {
-    causes.push(
-      wrong(
-        'spec.nonResourceAttributes',
-        `Invalid value: ${JSON.stringify(spec.nonResourceAttributes)}: disallowed on this kind of request`,
-      ),
-    );
-  }
-  if (spec.resourceAttributes !== undefined && spec.resourceAttributes.namespace !== namespace) {
-    causes.push(
-      wrong(
-        'spec.resourceAttributes.namespace',
-        `Invalid value: ${JSON.stringify(spec.resourceAttributes.namespace ?? '')}: must match metadata.namespace`,
-      ),
-    );
-  }
-}
-
 /** What a review asks, as the authoriser is asked it. */
 export function reviewedAttributes(spec: ReviewSpec, user: UserInfo): Attributes {
   const resource = spec.resourceAttributes;
   if (resource !== undefined) {
+    const fieldSelector = requirementsOf(resource.fieldSelector);
     return {
       user,
       resourceRequest: true,
@@ -98,6 +59,7 @@ export function reviewedAttributes(spec: ReviewSpec, user: UserInfo): Attributes
       subresource: resource.subresource ?? '',
       name: resource.name ?? '',
       path: '',
+      ...(fieldSelector === undefined ? {} : { fieldSelector }),
     };
   }
   return {
@@ -114,6 +76,18 @@ export function reviewedAttributes(spec: ReviewSpec, user: UserInfo): Attributes
   };
 }
 
+/** What is not understood restricts nothing, and so allows nothing either. */
+function requirementsOf(selector: FieldSelector | undefined): readonly SelectorRequirement[] | undefined {
+  if (selector === undefined) return undefined;
+  if ((selector.rawSelector ?? '') !== '') return parseFieldSelector(selector.rawSelector);
+  const understood = (selector.requirements ?? []).flatMap(({ key, operator, values = [] }): SelectorRequirement[] => {
+    const [value, ...more] = values;
+    if (value === undefined || more.length > 0 || (operator !== 'In' && operator !== 'NotIn')) return [];
+    return [{ key, operator: operator === 'In' ? '=' : '!=', value }];
+  });
+  return understood.length === 0 ? undefined : understood;
+}
+
 async function decide(dependencies: ReviewDependencies, attributes: Attributes): Promise<Record<string, unknown>> {
   const decision = await dependencies.authorizer.authorize(attributes);
   return {
@@ -123,55 +97,39 @@ async function decide(dependencies: ReviewDependencies, attributes: Attributes):
   };
 }
 
-function answer(
-  dependencies: ReviewDependencies,
-  review: (object: KubeObject, request: ApiRequest) => Promise<Record<string, unknown>>,
-): ResourceHandler {
-  return (request, endpoint) =>
-    respondReview(dependencies.machinery, request, endpoint.resource, (object) => review(object, request));
-}
-
 /** SubjectAccessReview and LocalSubjectAccessReview: may somebody else do something? */
 export function subjectAccessReview(dependencies: ReviewDependencies): ResourceHandler {
-  return answer(dependencies, async (object, request) => {
-    const spec = specOf(object);
-    const kind = object.kind as string;
-    const causes: ErrorCause[] = [];
-    checkSpec(spec, kind, causes);
-    if (kind === 'LocalSubjectAccessReview') checkLocal(spec, request.info.namespace, causes);
-    if (causes.length > 0) throw invalid('authorization.k8s.io', kind, '', causes);
-    const user: UserInfo = {
-      username: spec.user ?? '',
-      groups: spec.groups ?? [],
-      ...(spec.uid === undefined || spec.uid === '' ? {} : { uid: spec.uid }),
-      ...(spec.extra === undefined ? {} : { extra: spec.extra }),
-    };
-    return decide(dependencies, reviewedAttributes(spec, user));
-  });
+  return (request, endpoint) =>
+    respondReview(dependencies.context, endpoint, request, async (object) => {
+      const spec = specOf(object);
+      const user: UserInfo = {
+        username: spec.user ?? '',
+        groups: spec.groups ?? [],
+        ...(spec.uid === undefined || spec.uid === '' ? {} : { uid: spec.uid }),
+        ...(spec.extra === undefined ? {} : { extra: spec.extra }),
+      };
+      return decide(dependencies, reviewedAttributes(spec, user));
+    });
 }
 
 /** SelfSubjectAccessReview: may I do something? (`kubectl auth can-i`) */
 export function selfSubjectAccessReview(dependencies: ReviewDependencies): ResourceHandler {
-  return answer(dependencies, async (object, request) => {
-    const spec = specOf(object);
-    const causes: ErrorCause[] = [];
-    checkSpec(spec, 'SelfSubjectAccessReview', causes);
-    if (causes.length > 0) throw invalid('authorization.k8s.io', 'SelfSubjectAccessReview', '', causes);
-    return decide(dependencies, reviewedAttributes(spec, request.caller));
-  });
+  return (request, endpoint) =>
+    respondReview(dependencies.context, endpoint, request, (object) =>
+      decide(dependencies, reviewedAttributes(specOf(object), request.caller)),
+    );
 }
 
 /** SelfSubjectRulesReview: what may I do in a namespace? (`kubectl auth can-i --list`) */
 export function selfSubjectRulesReview(dependencies: ReviewDependencies): ResourceHandler {
-  return answer(dependencies, async (object, request) => {
-    const namespace = specOf(object).namespace ?? '';
-    if (namespace === '') throw new CausewayError('BadRequest', 'no namespace on request');
-    const rules = await dependencies.rules.rulesFor(request.caller, namespace);
-    return {
-      resourceRules: rules.resourceRules,
-      nonResourceRules: rules.nonResourceRules,
-      incomplete: rules.incomplete,
-      ...(rules.evaluationError === undefined ? {} : { evaluationError: rules.evaluationError }),
-    };
-  });
+  return (request, endpoint) =>
+    respondReview(dependencies.context, endpoint, request, async (object) => {
+      const rules = await dependencies.rules.rulesFor(request.caller, specOf(object).namespace ?? '');
+      return {
+        resourceRules: rules.resourceRules,
+        nonResourceRules: rules.nonResourceRules,
+        incomplete: rules.incomplete,
+        ...(rules.evaluationError === undefined ? {} : { evaluationError: rules.evaluationError }),
+      };
+    });
 }

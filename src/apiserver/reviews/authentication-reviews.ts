@@ -1,7 +1,8 @@
 import type { UserInfo } from '../../api/user-info.ts';
 import type { TokenReviewer } from '../../authn/token-reviewer.ts';
-import { CausewayError, isCode } from '../../lib/errors.ts';
-import type { Machinery } from '../machinery.ts';
+import { rfc3339 } from '../../lib/clock.ts';
+import { isCode } from '../../lib/errors.ts';
+import type { HandlerContext } from '../handlers/endpoint.ts';
 import type { ResourceHandler } from '../router.ts';
 import { respondReview } from './respond-review.ts';
 
@@ -15,15 +16,12 @@ function userInfo(user: UserInfo): Record<string, unknown> {
 }
 
 /** TokenReview: whose token is this? */
-export function tokenReview(machinery: Machinery, reviewer: TokenReviewer): ResourceHandler {
+export function tokenReview(context: HandlerContext, reviewer: TokenReviewer): ResourceHandler {
   return (request, endpoint) =>
-    respondReview(machinery, request, endpoint.resource, async (object) => {
-      const spec = (object['spec'] ?? {}) as { token?: string; audiences?: string[] };
-      if ((spec.token ?? '') === '') {
-        throw new CausewayError('BadRequest', 'token is required for TokenReview in authentication');
-      }
+    respondReview(context, endpoint, request, async (object) => {
+      const spec = object['spec'] as { token: string; audiences?: string[] };
       try {
-        const reviewed = await reviewer.reviewToken(spec.token as string, spec.audiences ?? []);
+        const reviewed = await reviewer.reviewToken(spec.token, spec.audiences ?? []);
         if (reviewed !== undefined) {
           return { authenticated: true, user: userInfo(reviewed.user), audiences: reviewed.audiences };
         }
@@ -35,7 +33,10 @@ export function tokenReview(machinery: Machinery, reviewer: TokenReviewer): Reso
 }
 
 /** SelfSubjectReview: who am I? (`kubectl auth whoami`) */
-export function selfSubjectReview(machinery: Machinery): ResourceHandler {
+export function selfSubjectReview(context: HandlerContext): ResourceHandler {
   return (request, endpoint) =>
-    respondReview(machinery, request, endpoint.resource, async () => ({ userInfo: userInfo(request.caller) }));
+    respondReview(context, endpoint, request, async (object) => {
+      object.metadata = { creationTimestamp: rfc3339(context.clock.now()) };
+      return { userInfo: userInfo(request.caller) };
+    });
 }

@@ -123,6 +123,58 @@ describe('access reviews', () => {
       true,
     );
     assert.equal((await admin.get(`${authorization}/subjectaccessreviews`)).status, 405);
+    for (const path of ['subjectaccessreviews/x', 'localsubjectaccessreviews']) {
+      assert.equal((await admin.get(`${authorization}/${path}`)).status, 404, path);
+    }
+    assert.equal((await admin.post(`${authorization}/localsubjectaccessreviews`, {})).status, 404);
+  });
+
+  it('are no objects: they have no metadata but the namespace of the URL', async () => {
+    const named = await admin.post(`${authorization}/selfsubjectaccessreviews`, {
+      metadata: { name: 'x', creationTimestamp: null, labels: {} },
+      spec: { resourceAttributes },
+    });
+    assert.deepEqual(
+      [named.status, named.json.message],
+      [
+        422,
+        'SelfSubjectAccessReview.authorization.k8s.io "" is invalid: metadata: Invalid value: {"name":"x"}: must be empty',
+      ],
+    );
+    const local = `${authorization}/namespaces/default/localsubjectaccessreviews`;
+    const spec = { user: 'x', resourceAttributes: { ...resourceAttributes, namespace: 'default' } };
+    assert.deepEqual((await admin.post(local, { spec })).json.metadata, { namespace: 'default' });
+    const other = await admin.post(local, { metadata: { namespace: 'other' }, spec });
+    assert.deepEqual(
+      [other.status, other.json.message],
+      [400, 'the namespace of the provided object does not match the namespace sent on the request'],
+    );
+  });
+
+  it('pass on what a list would be narrowed to', async () => {
+    const ask = async (fieldSelector: object): Promise<Attributes['fieldSelector']> => {
+      await status(`${authorization}/subjectaccessreviews`, {
+        spec: { user: 'x', resourceAttributes: { verb: 'get', resource: 'pods', fieldSelector } },
+      });
+      return lastAsked?.fieldSelector;
+    };
+    const node = { key: 'spec.nodeName', operator: '=', value: 'n1' };
+    assert.deepEqual(await ask({ rawSelector: 'spec.nodeName=n1' }), [node]);
+    const requirements = [
+      { key: 'spec.nodeName', operator: 'In', values: ['n1'] },
+      { key: 'a', operator: 'NotIn', values: ['b'] },
+      { key: 'c', operator: 'In', values: ['d', 'e'] },
+      { key: 'f', operator: 'Later', values: ['g'] },
+    ];
+    assert.deepEqual(await ask({ requirements }), [node, { key: 'a', operator: '!=', value: 'b' }]);
+    assert.equal(await ask({ rawSelector: 'no selector' }), undefined);
+    const both = await admin.post(`${authorization}/subjectaccessreviews`, {
+      spec: { user: 'x', resourceAttributes: { fieldSelector: { rawSelector: 'a=b', requirements } } },
+    });
+    assert.match(
+      both.json.message,
+      /rawSelector: Invalid value: "a=b": may not specified at the same time as requirements/,
+    );
   });
 });
 
