@@ -25,6 +25,8 @@ const files = testFiles(positionals);
 const folder = mkdtempSync(join(tmpdir(), 'cwt-'));
 chmodSync(folder, 0o711); // pods run as other users
 const before = kernelState();
+/** What has been in the kernel since the end of which file. */
+const firstSeen = new Map([...before].map((line) => [line, '']));
 const stop = new AbortController();
 const whole = setTimeout(() => stop.abort('the whole run took too long'), 25 * MINUTE * factor);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort(signal));
@@ -64,6 +66,7 @@ async function runAll(waiting: readonly string[], concurrency: number, timeoutMs
       const result = await runTestFile(file, own, timeoutMs, stop.signal);
       results.push(result);
       show(result);
+      for (const line of kernelState()) if (!firstSeen.has(line)) firstSeen.set(line, concurrency === 1 ? file : '');
       if (stop.signal.aborted) return;
     }
   };
@@ -84,6 +87,11 @@ function indent(text: string): string {
   return text.replaceAll(/^/gm, '    ');
 }
 
+/** Without the stack, in a line. */
+function firstOf(why: string): string {
+  return (why.split(/\n\s+at /)[0] ?? '').replaceAll(/\s+/g, ' ').slice(0, 200);
+}
+
 /** What clusters left in the kernel. Those of another run on the same machine cannot be told from ours while it goes on. */
 async function kernelLeftovers(): Promise<string[]> {
   const now = () => [...kernelState()].filter((line) => !before.has(line));
@@ -96,11 +104,12 @@ async function kernelLeftovers(): Promise<string[]> {
 
 async function summarise(): Promise<void> {
   const left = await kernelLeftovers();
-  for (const line of left) console.log(`FAILED left behind: ${line}`);
+  const since = (line: string) => (firstSeen.get(line) ? `, since ${firstSeen.get(line)}` : '');
+  for (const line of left) console.log(`FAILED left behind: ${line}${since(line)}`);
   const failedFiles = results.filter(({ failures }) => failures.length > 0);
   if (failedFiles.length > 0) console.log('\nfailed:');
   for (const { file, failures } of failedFiles)
-    for (const { name } of failures) console.log(`  ${file}${name === file ? '' : `: ${name}`}`);
+    for (const { name, why } of failures) console.log(`  ${file}${name === file ? '' : `: ${name}`}: ${firstOf(why)}`);
   if (files.length > results.length) console.log(`\n${files.length - results.length} files did not run`);
   try {
     rmdirSync(folder);

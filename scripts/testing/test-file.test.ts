@@ -8,7 +8,7 @@ import { type FileResult, runTestFile } from './test-file.ts';
 const root = mkdtempSync(join(tmpdir(), 'causeway-runner-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-const HEADER = "import { test } from 'node:test';\n";
+const HEADER = "import { before, suite, test } from 'node:test';\n";
 let count = 0;
 
 function runSource(source: string, timeoutMs = 20_000): Promise<FileResult> {
@@ -45,24 +45,52 @@ test('a file whose tests are all skipped does not fail', async () => {
   assert.ok(result.skipped.includes('all of it: needs root'));
 });
 
-test('a file fails that crashes, ends early, is killed, has no test, or hangs', async () => {
+test('a file fails that crashes, ends early, is killed, has no test, or does not end, and it is said where', async () => {
   const late = "test('a', () => new Promise((done) => setTimeout(done, 200)));";
-  const [crash, early, killed, none, syntax, hangs] = await Promise.all([
+  const never = 'new Promise(() => setInterval(() => {}, 1000))';
+  const [crash, early, killed, none, syntax, open, hangs, hook, rootHook, deaf] = await Promise.all([
     runSource(`setTimeout(() => { throw new Error('boom'); }, 20); ${late}`),
-    runSource("test('a', () => process.exit(0));"),
-    runSource("test('a', () => process.kill(process.pid, 'SIGKILL'));"),
+    runSource("test('a', () => setTimeout(() => process.exit(0), 100)); test('b', () => new Promise(() => {}));"),
+    runSource(
+      `test('a', () => {}); test('b', () => { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100); return ${never}; });`,
+    ),
     runSource(''),
     runSource("import 'a-module-that-is-not-there';"),
-    runSource("test('a', () => {}); setInterval(() => {}, 1000);", 1_500),
+    runSource("test('a', () => {}); setInterval(() => {}, 1000);", 3_000),
+    runSource(`test('a', () => {}); test('b', (t) => t.test('inner', () => ${never}));`, 2_000),
+    runSource(`suite('s', () => { before(() => ${never}); test('a', () => {}); });`, 2_000),
+    runSource(`before(() => ${never}); test('a', () => {});`, 2_000),
+    runSource("test('a', async () => { await new Promise((done) => setTimeout(done, 100)); for (;;); });", 2_000),
   ]);
   assert.deepEqual(failuresOf(crash), ['FILE: exit code 1']);
   assert.match(crash.output, /boom/);
-  assert.deepEqual(failuresOf(early), ['FILE: the process ended before its tests did']);
-  assert.deepEqual(failuresOf(killed), ['FILE: killed by SIGKILL']);
+  assert.deepEqual(failuresOf(early), ['FILE: the process ended before its tests did, in the middle of: b']);
+  assert.deepEqual(failuresOf(killed), ['FILE: killed by SIGKILL, in the middle of: b']);
   assert.deepEqual(failuresOf(none), ['FILE: the process ended before its tests did']);
-  assert.deepEqual(failuresOf(syntax), ['FILE: exit code 1']);
-  assert.deepEqual(failuresOf(hangs), ['FILE: did not end within 1.5 s']);
-  assert.equal(hangs.passed, 1);
+  assert.deepEqual(failuresOf(syntax), ['FILE: exit code 1, before its first test']);
+  assert.match(syntax.output, /a-module-that-is-not-there/);
+  assert.deepEqual(failuresOf(open), ['FILE: did not end by itself, after its last test']);
+  assert.match(open.output, /this keeps the process: .*Timeout/);
+  assert.equal(open.passed, 1);
+  assert.deepEqual(failuresOf(hangs), ['FILE: did not end within 2 s, in the middle of: b > inner']);
+  assert.deepEqual(failuresOf(hook), ['FILE: did not end within 2 s, in the middle of: s']);
+  assert.deepEqual(failuresOf(rootHook), ['FILE: did not end within 2 s, in the middle of: a']);
+  assert.deepEqual(failuresOf(deaf), ['FILE: did not end within 2 s, in the middle of: a']);
+});
+
+test('what a file that takes too long has started is told to end, and may', async () => {
+  const result = await runSource(
+    `
+    import { spawn } from 'node:child_process';
+    import { writeFileSync } from 'node:fs';
+    test('a', async () => {
+      spawn('sh', ['-c', "trap 'sleep 0.5; echo well >said; exit 0' TERM; while :; do sleep 0.1; done"], { stdio: 'ignore', cwd: process.env.HOME });
+      await new Promise(() => setInterval(() => {}, 1000));
+    });
+  `,
+    2_000,
+  );
+  assert.deepEqual(failuresOf(result), ['FILE: did not end within 2 s, in the middle of: a']);
 });
 
 test('a process that is left behind is a failure and is ended, even without the environment', async () => {

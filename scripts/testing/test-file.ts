@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Line } from './events.ts';
+import { IDLE_VARIABLE, type Line, STILL_OPEN } from './events.ts';
 import { mounts } from './machine.ts';
 import { endLeftovers } from './processes.ts';
 
@@ -19,6 +19,10 @@ export interface FileResult {
 
 /** Kept of what a file prints. */
 const OUTPUT_LIMIT = 64 * 1024;
+/** Milliseconds for a file that takes too long to end in order: what it started is told to end with it. */
+const END_MS = 3_000;
+/** Milliseconds without a test after which a file is not waited for any longer. */
+const IDLE_MS = 120_000;
 const REPORTER = fileURLToPath(new URL('./events.ts', import.meta.url));
 
 /**
@@ -40,7 +44,9 @@ export async function runTestFile(
   chmodSync(temporary, 0o1777); // as /tmp is: some tests run as another user
   const { reason, output: printed } = await spawnFile(file, { home, temporary, events, timeoutMs, stop });
   const lines = readLines(events);
-  const failures = lines.flatMap((line) => (line.type === 'fail' ? [{ name: line.name, why: line.why }] : []));
+  // What has the name of the file is a hook outside of every suite.
+  const nameOf = (name: string) => (resolve(name) === resolve(file) ? file : name);
+  const failures = lines.flatMap((line) => (line.type === 'fail' ? [{ name: nameOf(line.name), why: line.why }] : []));
   const passed = lines.filter((line) => line.type === 'pass').length;
   const skipped = lines.flatMap((line) => (line.type === 'skip' ? [line.name] : []));
   const notes = lines.flatMap((line) => (line.type === 'note' ? [`${line.text}\n`] : []));
@@ -48,13 +54,26 @@ export async function runTestFile(
   const fail = (why: string) => failures.push({ name: file, why });
 
   if (reason !== undefined) {
-    if (failures.length === 0 || !reason.startsWith('exit code')) fail(reason);
-  } else if (!lines.some((line) => line.type === 'end')) fail('the process ended before its tests did');
+    if (failures.length === 0 || !reason.startsWith('exit code')) fail(`${reason}${whereabouts(lines)}`);
+  } else if (!lines.some((line) => line.type === 'end'))
+    fail(`the process ended before its tests did${lines.length > 0 ? whereabouts(lines) : ''}`);
   else if (passed + failures.length + skipped.length === 0) fail('there is no test in this file');
   const left = await endLeftovers(`CAUSEWAY_TEST_FOLDER=${folder}\0`, `${folder}/`);
   if (left.length > 0) fail(`left processes behind:${left.map(({ pid, command }) => `\n${pid} ${command}`).join('')}`);
   for (const why of cleanUp(folder, temporary)) fail(why);
   return { file, passed, skipped, failures, seconds: (Date.now() - started) / 1000, output };
+}
+
+/** How far a file had come that did not end as it should. */
+function whereabouts(lines: readonly Line[]): string {
+  if (lines.some((line) => line.type === 'end')) return '';
+  const under = new Map<string, string>();
+  for (const line of lines) {
+    if (line.type === 'begin') under.set(line.id, line.name);
+    else if ('id' in line) under.delete(line.id);
+  }
+  if (under.size > 0) return `, in the middle of: ${[...under.values()].join(' > ')}`;
+  return lines.some((line) => line.type === 'begin') ? ', after its last test' : ', before its first test';
 }
 
 interface Run {
@@ -83,14 +102,16 @@ function spawnFile(file: string, run: Run): Promise<{ reason: string | undefined
 
     let ended: string | undefined;
     const end = (why: string) => {
-      ended ??= why;
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      if (ended !== undefined || child.pid === undefined) return;
+      ended = why;
+      process.kill(-child.pid, 'SIGTERM');
+      setTimeout(() => child.kill('SIGKILL'), END_MS).unref();
     };
     const onStop = () => end(`stopped: ${String(run.stop.reason)}`);
     const timer = setTimeout(() => end(`did not end within ${run.timeoutMs / 1000} s`), run.timeoutMs);
     run.stop.addEventListener('abort', onStop);
     if (run.stop.aborted) onStop();
-    child.once('error', (error) => end(error.message));
+    child.once('error', (error) => resolve({ reason: error.message, output }));
     child.once('exit', (code, signal) => {
       clearTimeout(timer);
       run.stop.removeEventListener('abort', onStop);
@@ -106,10 +127,11 @@ function spawnFile(file: string, run: Run): Promise<{ reason: string | undefined
 
 function outcome(code: number | null, signal: string | null): string | undefined {
   if (signal !== null) return `killed by ${signal}`;
+  if (code === STILL_OPEN) return 'did not end by itself';
   return code === 0 ? undefined : `exit code ${code}`;
 }
 
-function environment({ home, temporary }: Run): NodeJS.ProcessEnv {
+function environment({ home, temporary, timeoutMs }: Run): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     HOME: home,
@@ -118,6 +140,7 @@ function environment({ home, temporary }: Run): NodeJS.ProcessEnv {
     npm_config_userconfig: process.env['npm_config_userconfig'] ?? join(homedir(), '.npmrc'),
     npm_config_cache: process.env['npm_config_cache'] ?? join(homedir(), '.npm'),
     CAUSEWAY_TEST_FOLDER: join(home, '..'),
+    [IDLE_VARIABLE]: String(Math.min(IDLE_MS, timeoutMs / 3)),
   };
   // What a person has set for a cluster of their own.
   for (const name of Object.keys(env)) if (/^(KUBE|XDG_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name)) delete env[name];
