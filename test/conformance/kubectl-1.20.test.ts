@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { servingFor, testAuthority } from '../../src/pki/testing/test-peers.ts';
-import { type CommandOptions, startCluster, type TestCluster } from '../support/cluster.ts';
+import { startCluster, type TestCluster } from '../support/cluster.ts';
 import { shellPod, WAIT } from '../support/pods.ts';
+import type { CommandOptions } from '../support/run.ts';
 
 /** kubectl of 2021: legacy discovery, OpenAPI v2 in protobuf, JSON bodies. Its SPDY streams are in the tests of exec, attach, cp and port-forward. */
 let cluster: TestCluster;

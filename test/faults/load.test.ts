@@ -20,7 +20,7 @@ describe('200 watches while everything changes', () => {
   before(async () => {
     target = await startTarget();
   });
-  after(() => target.close());
+  after(() => target?.close());
 
   /** Watches and streams that are under way. */
   async function longRunning(): Promise<number> {
@@ -106,7 +106,7 @@ describe('a process that has no file descriptors left', () => {
     await target.cluster.create(shellPod('steady', WAIT));
     await target.cluster.ok(['wait', '--for=condition=Ready', 'pod/steady', '--timeout=20s']);
   });
-  after(() => target.close());
+  after(() => target?.close());
 
   it('refuses what is new, loses nothing, and goes on when there are some again', { timeout: 90_000 }, async () => {
     const tls = target.tls();

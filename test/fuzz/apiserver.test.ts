@@ -17,7 +17,7 @@ before(async () => {
   target = await startTarget();
   await target.cluster.ok(['create', 'namespace', 'fuzz']);
 });
-after(() => target.close());
+after(() => target?.close());
 
 const NAMESPACE = '/api/v1/namespaces/fuzz';
 const APPS = '/apis/apps/v1/namespaces/fuzz';
@@ -331,12 +331,12 @@ describe(`an apiserver, fuzzed with seed ${seed}`, () => {
       );
       if (answer.status >= 400) assert.equal(answer.json?.kind, 'Status', answer.text);
     };
-    while (Date.now() < end) await Promise.all(Array.from({ length: 8 }, once));
-    // It is of no use when everything is refused at the door, or nothing is.
-    assert.ok(
-      (seen.get(422) ?? 0) > 20 && (seen.get(400) ?? 0) > 20 && (seen.get(201) ?? 0) + (seen.get(200) ?? 0) > 20,
-      JSON.stringify([...seen]),
-    );
+    // It is of no use when everything is refused at the door, or nothing is; a machine that is busy gets more time.
+    const enough = () =>
+      (seen.get(422) ?? 0) > 20 && (seen.get(400) ?? 0) > 20 && (seen.get(201) ?? 0) + (seen.get(200) ?? 0) > 20;
+    while (Date.now() < end || (!enough() && Date.now() < end + 30_000))
+      await Promise.all(Array.from({ length: 8 }, once));
+    assert.ok(enough(), JSON.stringify([...seen]));
     await lists();
     await target.alive();
   });
@@ -430,8 +430,10 @@ describe(`an apiserver, fuzzed with seed ${seed}`, () => {
         assert.ok(!isOurs(status), `${status} ${said}\n${JSON.stringify(request.toString('latin1'))}`);
       }
     };
-    while (Date.now() < end) await Promise.all(Array.from({ length: 12 }, once));
-    assert.ok(count > 100 && (seen.get(200) ?? 0) > 10 && (seen.get(400) ?? 0) > 10, JSON.stringify([count, ...seen]));
+    const enough = () => count > 100 && (seen.get(200) ?? 0) > 10 && (seen.get(400) ?? 0) > 10;
+    while (Date.now() < end || (!enough() && Date.now() < end + 30_000))
+      await Promise.all(Array.from({ length: 12 }, once));
+    assert.ok(enough(), JSON.stringify([count, ...seen]));
     await target.alive();
     assert.match(await target.cluster.ok(['get', 'nodes']), / Ready /);
   });

@@ -18,7 +18,7 @@ before(async () => {
   await target.cluster.create(shellPod('victim', WAIT, { spec: {} }));
   await target.cluster.ok(['wait', '--for=condition=Ready', 'pod/victim', '--timeout=20s']);
 });
-after(() => target.close());
+after(() => target?.close());
 
 const POD = '/api/v1/namespaces/default/pods/victim';
 const EXEC = `${POD}/exec?command=cat&stdin=1&stdout=1&stderr=1`;
@@ -114,8 +114,11 @@ describe(`streams, fuzzed with seed ${seed}`, () => {
       if (connection.ended) ended++;
       connection.destroy();
     };
-    while (Date.now() < end) await Promise.all(Array.from({ length: 6 }, once));
-    assert.ok(upgraded > 50 && ended > 10, `${upgraded} upgraded, ${ended} ended by the server`);
+    // It is of no use when nothing gets through the door, or nothing is ended; a machine that is busy gets more time.
+    const enough = () => upgraded > 50 && ended > 10;
+    while (Date.now() < end || (!enough() && Date.now() < end + 60_000))
+      await Promise.all(Array.from({ length: 6 }, once));
+    assert.ok(enough(), `${upgraded} upgraded, ${ended} ended by the server`);
     await target.alive();
     assert.equal(await target.cluster.ok(['exec', '-i', 'victim', '--', 'cat'], { stdin: 'still well' }), 'still well');
     assert.match(await target.cluster.ok(['get', 'pod', 'victim']), / Running +0 /);
@@ -128,10 +131,10 @@ describe(`streams, fuzzed with seed ${seed}`, () => {
           '--',
           'sh',
           '-c',
-          'cat /proc/[0-9]*/comm | grep -c "^cat$"',
+          // What has ended may wait for whoever takes note of it.
+          'grep -lx "Name:.cat" /proc/[0-9]*/status | xargs -r grep -L "^State:.Z" | wc -l',
         ]);
-        // The one that looks.
-        return Number(left) <= 1;
+        return Number(left) === 0;
       },
       40_000,
     );

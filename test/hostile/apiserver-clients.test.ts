@@ -20,7 +20,7 @@ before(async () => {
   await target.cluster.ok(['create', 'serviceaccount', 'robot']);
   token = (await target.cluster.ok(['create', 'token', 'robot'])).trim();
 });
-after(() => target.close());
+after(() => target?.close());
 
 const UNAUTHORIZED = { code: 401, reason: 'Unauthorized', message: 'Unauthorized' };
 const masters = { user: 'mallory', groups: ['system:masters'] };

@@ -23,8 +23,8 @@ before(async () => {
   await target.cluster.ok(['patch', 'configmap', 'frozen', '-n', 'kube-public', '-p', '{"immutable":true}']);
 });
 after(async () => {
-  http2.close();
-  await target.close();
+  http2?.close();
+  await target?.close();
 });
 
 /** The resident memory of the cluster's process, in MiB. */

@@ -10,7 +10,7 @@ let target: Target;
 before(async () => {
   target = await startTarget();
 });
-after(() => target.close());
+after(() => target?.close());
 
 const HOST = 'Host: 127.0.0.1\r\n';
 const CONFIGMAPS = '/api/v1/namespaces/default/configmaps';

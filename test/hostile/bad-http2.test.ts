@@ -12,7 +12,7 @@ let target: Target;
 before(async () => {
   target = await startTarget();
 });
-after(() => target.close());
+after(() => target?.close());
 
 function residentMiB(): number {
   const status = readFileSync(`/proc/${target.cluster.process.pid}/status`, 'utf8');

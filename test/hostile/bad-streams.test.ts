@@ -19,7 +19,7 @@ before(async () => {
   await target.cluster.create(shellPod('victim', WAIT));
   await target.cluster.ok(['wait', '--for=condition=Ready', 'pod/victim', '--timeout=20s']);
 });
-after(() => target.close());
+after(() => target?.close());
 
 const POD = '/api/v1/namespaces/default/pods/victim';
 const EXEC = `${POD}/exec?command=cat&stdin=1&stdout=1&stderr=1`;

@@ -19,7 +19,7 @@ before(async () => {
   await target.cluster.ok(['wait', '--for=condition=Ready', 'pod/victim', '--timeout=20s']);
   node = await createGhostNode(target);
 });
-after(() => target.close());
+after(() => target?.close());
 
 const MARKER = `marker-${randomUUID()}`;
 const COMMANDS = [
@@ -116,10 +116,11 @@ describe('somebody on the address of a node', () => {
     });
   }
 
-  it('that the Node was pointed to is left again as soon as the node notices', { timeout: 60_000 }, async () => {
+  it('that the Node was pointed to is left again as soon as the node notices', { timeout: 60_000 }, async (t) => {
     const fake = await startFakeKubelet({
       certificate: testAuthority('causeway-cluster-ca').issueServing(node.serving()),
     });
+    t.after(() => fake.close());
     await target.pointNodeAt(fake.port);
     // By then the node may have put it right already: whichever it is, nobody else is believed.
     const said = await target.cluster.kubectl(['logs', 'victim']);
@@ -128,11 +129,10 @@ describe('somebody on the address of a node', () => {
       const read = await target.admin.send(`/api/v1/nodes/${target.nodeName}`);
       return read.json.status.daemonEndpoints.kubeletEndpoint.Port === target.kubeletPort;
     });
-    await fake.close();
     await honestPathWorks();
   });
 
-  it('is not taken for the node that was deleted and came again', { timeout: 60_000 }, async () => {
+  it('is not taken for the node that was deleted and came again', { timeout: 60_000 }, async (t) => {
     await target.cluster.ok(['delete', 'node', target.nodeName]);
     await target.cluster.until(
       'the node to register again',
@@ -156,9 +156,9 @@ describe('somebody on the address of a node', () => {
     const { nodeName } = target;
     const old = target.pki.issueServing(node.serving({ nodeName, nodeUid: target.nodeUid, dnsNames: [nodeName] }));
     const fake = await startFakeKubelet({ certificate: old });
+    t.after(() => fake.close());
     await target.pointNodeAt(fake.port);
     const said = await target.cluster.kubectl(['logs', 'victim']);
     assert.match(said.stdout + said.stderr, /is for UID [0-9a-f-]+, not [0-9a-f-]+$|^a line of the honest node\n$/m);
-    await fake.close();
   });
 });

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Pod } from '../../src/api/generated/types.ts';
-import type { CommandResult } from '../support/cluster.ts';
 import { shell, shellPod, WAIT } from '../support/pods.ts';
+import type { CommandResult } from '../support/run.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 /** The attacker runs in a pod, as an ordinary user and as the pod's root, and knows all paths and names. */

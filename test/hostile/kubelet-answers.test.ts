@@ -27,7 +27,7 @@ before(async () => {
   ]);
   token = (await target.cluster.ok(['create', 'token', 'operator'])).trim();
 });
-after(() => target.close());
+after(() => target?.close());
 afterEach(async () => {
   await fake?.close();
   fake = undefined;

@@ -16,7 +16,7 @@ before(async () => {
   await target.cluster.create(shellPod('victim', WAIT));
   await target.cluster.ok(['wait', '--for=condition=Ready', 'pod/victim', '--timeout=20s']);
 });
-after(() => target.close());
+after(() => target?.close());
 
 const clients: ApiClient[] = [];
 after(() => {

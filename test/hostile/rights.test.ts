@@ -47,7 +47,7 @@ before(async () => {
     }),
   );
 });
-after(() => target.close());
+after(() => target?.close());
 
 const merge = (body: object) => ({
   method: 'PATCH',

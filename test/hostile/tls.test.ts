@@ -13,8 +13,8 @@ before(async () => {
   lenient = await startTarget({ flags: ['--tls-min-version', 'VersionTLS12'] });
 });
 after(async () => {
-  await target.close();
-  await lenient.close();
+  await target?.close();
+  await lenient?.close();
 });
 
 /** What a handshake negotiated, or the code of its failure. */

@@ -3,26 +3,27 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Background } from './background.ts';
+import { endCluster } from './end-cluster.ts';
+import { type CommandOptions, type CommandResult, run } from './run.ts';
 import { Terminal, type TerminalOptions } from './terminal.ts';
 
 const root = join(fileURLToPath(new URL('.', import.meta.url)), '..', '..');
 const MAIN = join(root, 'src/cli/main.ts');
 const TOOLS = join(root, '.tools/bin');
 const READY_TIMEOUT_MS = 60_000;
+/** Milliseconds for a cluster to end, its pods' grace periods included. */
+const STOP_TIMEOUT_MS = 90_000;
 
-export interface CommandResult {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const unstopped = new Set<TestCluster>();
 
-export interface CommandOptions {
-  readonly stdin?: string | Buffer;
-  readonly timeoutMs?: number;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly cwd?: string;
+// A test that fails in the middle leaves its clusters to this. Benches start clusters too, and have no hooks.
+if (/\.test\.[jt]s$/.test(process.argv[1] ?? '')) {
+  after(async () => {
+    for (const cluster of unstopped) await cluster.stop();
+  });
 }
 
 export type KubectlVersion = '1.35' | '1.20';
@@ -32,29 +33,6 @@ export function kubectlPath(version: KubectlVersion): string {
   const path = join(TOOLS, version === '1.35' ? 'kubectl' : 'kubectl-1.20');
   if (!existsSync(path)) throw new Error(`${path} is missing: run the tests with npm test, which installs it`);
   return path;
-}
-
-/** Runs a program to its end, or until the time is over. */
-export function run(program: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      env: { ...process.env, ...options.env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    });
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 30_000);
-    const out: Buffer[] = [];
-    const err: Buffer[] = [];
-    child.stdout.on('data', (c: Buffer) => out.push(c));
-    child.stderr.on('data', (c: Buffer) => err.push(c));
-    child.stdin.on('error', () => undefined);
-    child.on('error', reject);
-    child.on('close', (code) => {
-      clearTimeout(timer);
-      resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });
-    });
-    child.stdin.end(options.stdin ?? '');
-  });
 }
 
 export interface TestCluster {
@@ -91,7 +69,7 @@ export interface TestCluster {
   until<T>(what: string, check: () => Promise<T | undefined | false | ''>, timeoutMs?: number): Promise<T>;
   /** SIGTERM; answers the exit code. The data stays. */
   terminate(): Promise<number | null>;
-  /** SIGTERM if it still runs, then removes the data. */
+  /** SIGTERM if it still runs; ends kubectls that go on, and pods that live on because the cluster was killed; then removes the data. */
   stop(): Promise<void>;
 }
 
@@ -137,9 +115,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   try {
     await ready.promise;
   } catch (error) {
-    child.kill('SIGTERM');
-    await exited;
-    if (options.dataDirectory === undefined) await rm(dataDirectory, { recursive: true, force: true });
+    await ended(child, exited, () => text);
+    // Whoever names a directory goes on with it.
+    if (options.dataDirectory === undefined) {
+      await endCluster(dataDirectory);
+      await rm(dataDirectory, { recursive: true, force: true });
+    }
     throw error;
   } finally {
     clearTimeout(timer);
@@ -152,8 +133,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   };
   process.once('exit', abandoned);
   const terminate = async (): Promise<number | null> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-    const code = await exited;
+    const code = await ended(child, exited, () => text);
     process.removeListener('exit', abandoned);
     await rm(home, { recursive: true, force: true });
     return code;
@@ -166,9 +146,16 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     if (result.code === 0) return result.stdout;
     throw new Error(`kubectl ${args.join(' ')} ended with ${result.code}:\n${result.stdout}${result.stderr}\n${text}`);
   };
-  const spawned: TestCluster['spawn'] = (args, version = '1.35') =>
-    spawn(kubectlPath(version), args, { env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'pipe'] });
-  return {
+  const kubectls = new Set<() => void>();
+  const spawned: TestCluster['spawn'] = (args, version = '1.35') => {
+    const started = spawn(kubectlPath(version), args, {
+      env: { ...process.env, ...environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    kubectls.add(() => started.kill('SIGKILL'));
+    return started;
+  };
+  const cluster: TestCluster = {
     dataDirectory,
     kubeconfig,
     url: /^control plane: (\S+)/m.exec(text)?.[1] ?? '',
@@ -190,8 +177,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     },
     spawn: spawned,
     background: (args, version) => new Background(spawned(args, version), `kubectl ${args.join(' ')}`),
-    terminal: (args, options = {}) =>
-      new Terminal(kubectlPath(options.version ?? '1.35'), args, { ...process.env, ...environment }, options),
+    terminal: (args, options = {}) => {
+      const path = kubectlPath(options.version ?? '1.35');
+      const terminal = new Terminal(path, args, { ...process.env, ...environment }, options);
+      kubectls.add(() => terminal.kill());
+      return terminal;
+    },
     until: async <T>(what: string, check: () => Promise<T | undefined | false | ''>, timeoutMs = 20_000) => {
       const end = Date.now() + timeoutMs;
       for (;;) {
@@ -203,8 +194,34 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     },
     terminate,
     stop: async () => {
-      await terminate();
-      await rm(dataDirectory, { recursive: true, force: true });
+      unstopped.delete(cluster);
+      try {
+        if ((await terminate()) !== 0) await endCluster(dataDirectory);
+      } finally {
+        for (const kill of kubectls) kill();
+        await rm(dataDirectory, { recursive: true, force: true });
+      }
     },
   };
+  unstopped.add(cluster);
+  return cluster;
+}
+
+/** Ends `causeway up`; the exit code, `null` when a signal ended it. One that does not end is killed, and that is a failure. */
+async function ended(
+  child: ChildProcess,
+  exited: Promise<number | null>,
+  output: () => string,
+): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(resolve, STOP_TIMEOUT_MS, 'late');
+  });
+  const code = await Promise.race([exited, late]);
+  clearTimeout(timer);
+  if (code !== 'late') return code;
+  child.kill('SIGKILL');
+  await exited;
+  throw new Error(`causeway did not end within ${STOP_TIMEOUT_MS / 1000} s:\n${output()}`);
 }

@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from './cluster.ts';
+import { run } from './run.ts';
 
 /** What of this machine belongs to the cluster in `dataDirectory` beside its files, one line each. Needs no cluster that runs. */
 export async function leftovers(dataDirectory: string): Promise<string[]> {
   const bridge = await bridgeOf(dataDirectory);
   return [
     ...(await processes(dataDirectory)).map((p) => `process ${p}`),
-    ...(await links(bridge)).map((l) => `link ${l}`),
+    ...(await linksOf(bridge)).map((l) => `link ${l}`),
     ...(await lines('/proc/self/mountinfo', dataDirectory)).map((l) => `mount ${l}`),
-    ...(await cgroups(dataDirectory)).map((c) => `cgroup ${c}`),
-    ...(await tables(bridge)).map((t) => `nftables ${t}`),
+    ...(await cgroupsOf(dataDirectory)).map((c) => `cgroup ${c}`),
+    ...(await tablesOf(bridge)).map((t) => `nftables ${t}`),
   ];
 }
 
-async function bridgeOf(dataDirectory: string): Promise<string> {
+export async function bridgeOf(dataDirectory: string): Promise<string> {
   const text = await readFile(join(dataDirectory, 'pod-network.json'), 'utf8').catch(() => '{"bridge":"none"}');
   return (JSON.parse(text) as { bridge: string }).bridge;
 }
@@ -33,7 +33,8 @@ export async function processes(dataDirectory: string): Promise<string[]> {
   return found;
 }
 
-async function links(bridge: string): Promise<string[]> {
+/** The bridge, and what is plugged into it. */
+export async function linksOf(bridge: string): Promise<string[]> {
   const names = await readdir('/sys/class/net');
   if (!names.includes(bridge)) return [];
   return [bridge, ...(await readdir(`/sys/class/net/${bridge}/brif`).catch(() => []))];
@@ -43,7 +44,7 @@ async function lines(file: string, text: string): Promise<string[]> {
   return (await readFile(file, 'utf8')).split('\n').filter((line) => line.includes(text));
 }
 
-async function cgroups(dataDirectory: string): Promise<string[]> {
+export async function cgroupsOf(dataDirectory: string): Promise<string[]> {
   const mark = createHash('sha256')
     .update(join(dataDirectory, 'node', 'runtime'))
     .digest('hex')
@@ -52,7 +53,8 @@ async function cgroups(dataDirectory: string): Promise<string[]> {
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-async function tables(bridge: string): Promise<string[]> {
+/** As `table ip NAME`. */
+export async function tablesOf(bridge: string): Promise<string[]> {
   const { stdout } = await run('nft', ['list', 'tables']).catch(() => ({ stdout: '' }));
   return stdout.split('\n').filter((line) => line.includes(bridge));
 }

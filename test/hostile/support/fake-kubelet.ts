@@ -58,6 +58,8 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
     else above.emit('connection', socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // A test that fails before it closes this one must not wait for ever.
+  server.unref();
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   return {
