@@ -1,5 +1,6 @@
 import { semanticEqual } from '../../api/json-object.ts';
-import type { KubeObject } from '../../api/object.ts';
+import type { KubeObject, ObjectMeta } from '../../api/object.ts';
+import type { ResourceDefinition } from '../../api/scheme.ts';
 import { rfc3339 } from '../../lib/clock.ts';
 import { alreadyExists, CausewayError, conflict, type ErrorCause, invalid, notFound } from '../../lib/errors.ts';
 import type { Entry } from '../../storage/store.ts';
@@ -91,13 +92,20 @@ export async function createObject(
     if (written !== undefined) return written;
     if (generate === undefined || generate === '' || attempt >= MAX_NAME_ATTEMPTS) {
       const current = await endpoint.cache.get(resource.namespaced ? namespace : '', object.metadata.name ?? '');
-      const taken = alreadyExists(resource.group, resource.plural, object.metadata.name ?? '');
+      const taken = nameTaken(resource, object.metadata);
       if (current?.object().metadata.deletionTimestamp === undefined) throw taken;
       throw new CausewayError('AlreadyExists', `object is being deleted: ${taken.message}`, {
         ...(taken.details === undefined ? {} : { details: taken.details }),
       });
     }
   }
+}
+
+function nameTaken({ group, plural }: ResourceDefinition, { name = '', generateName = '' }: ObjectMeta): CausewayError {
+  const taken = alreadyExists(group, plural, name);
+  if (generateName === '') return taken;
+  const message = `${taken.message}, the server was not able to generate a unique name for the object`;
+  return new CausewayError('AlreadyExists', message, { details: { ...taken.details, retryAfterSeconds: 1 } });
 }
 
 /** Undefined when the name is taken. */

@@ -72,6 +72,25 @@ describe('create', () => {
     assert.equal(object.metadata.resourceVersion, String(stored?.modRevision));
   });
 
+  it('gives up on names that are all taken', async (t) => {
+    const other = await startTestApiserver({ change: (d) => ({ ...d, randomSuffix: () => 'aaaaa' }) });
+    t.after(() => other.close());
+    const client = other.client();
+    const body = { metadata: { generateName: 'gen-' } };
+    assert.equal((await client.post(configMaps, body)).json.metadata.name, 'gen-aaaaa');
+    const taken = await client.post(configMaps, body);
+    assert.deepEqual(
+      [taken.status, taken.json.reason, taken.json.message, taken.headers['retry-after'], taken.json.details],
+      [
+        409,
+        'AlreadyExists',
+        'configmaps "gen-aaaaa" already exists, the server was not able to generate a unique name for the object',
+        '1',
+        { name: 'gen-aaaaa', kind: 'configmaps', retryAfterSeconds: 1 },
+      ],
+    );
+  });
+
   it('generates names, and says when one is taken', async () => {
     const object = await created(configMaps, { metadata: { generateName: 'gen-' } });
     assert.match(object.metadata.name, /^gen-[a-z0-9]{5}$/);
