@@ -418,8 +418,8 @@ describe('makeTable', () => {
     assert.equal(parseIncludeObject(undefined), 'Metadata');
     assert.equal(parseIncludeObject('Object'), 'Object');
     assert.throws(() => parseIncludeObject('Everything'), {
-      code: 'Invalid',
-      message: `TableOptions.meta.k8s.io "" is invalid: includeObject: Invalid value: "Everything": must be 'Metadata', 'Object', 'None', or empty`,
+      code: 'BadRequest',
+      message: `Unable to convert to Table as requested: includeObject: Invalid value: "Everything": must be 'Metadata', 'Object', 'None', or empty`,
     });
   });
 });

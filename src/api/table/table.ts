@@ -27,9 +27,7 @@ export function parseIncludeObject(text: string | undefined): IncludeObject {
   if (text === undefined || text === '') return 'Metadata';
   if (text === 'None' || text === 'Metadata' || text === 'Object') return text;
   const cause = invalidValue('includeObject', text, "must be 'Metadata', 'Object', 'None', or empty");
-  throw new CausewayError('Invalid', `TableOptions.meta.k8s.io "" is invalid: ${cause.field}: ${cause.message}`, {
-    details: { group: 'meta.k8s.io', kind: 'TableOptions', causes: [cause] },
-  });
+  throw new CausewayError('BadRequest', `Unable to convert to Table as requested: ${cause.field}: ${cause.message}`);
 }
 
 export function tableRow(

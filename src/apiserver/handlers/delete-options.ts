@@ -1,9 +1,11 @@
+import { invalidValue, notSupported } from '../../api/field-error.ts';
 import type { KubeObject } from '../../api/object.ts';
 import { CausewayError, type ErrorCause, invalid } from '../../lib/errors.ts';
 import { limits } from '../limits.ts';
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
 import { mediaOfBody } from './request-body.ts';
+import { queryInteger } from './selection.ts';
 import { checkDryRun } from './write-options.ts';
 
 /** `meta/v1 DeleteOptions`, checked. */
@@ -17,7 +19,7 @@ export interface DeleteOptions {
   readonly dryRun: boolean;
 }
 
-const policies = new Set(['Foreground', 'Background', 'Orphan']);
+const policies: readonly string[] = ['Foreground', 'Background', 'Orphan'];
 
 /** From the body when there is one, else from the query, as Kubernetes does. */
 export async function readDeleteOptions(request: ApiRequest, machinery: Machinery): Promise<DeleteOptions> {
@@ -49,13 +51,9 @@ export function fromObject(object: KubeObject | Readonly<Record<string, unknown>
 }
 
 function fromQuery(query: URLSearchParams): DeleteOptions {
-  const grace = query.get('gracePeriodSeconds');
-  if (grace !== null && !/^-?\d{1,18}$/.test(grace)) {
-    throw new CausewayError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
-  }
   const orphan = query.get('orphanDependents');
   return checked({
-    gracePeriodSeconds: grace === null ? undefined : Number(grace),
+    gracePeriodSeconds: queryInteger(query, 'gracePeriodSeconds'),
     orphanDependents: orphan === null ? undefined : orphan !== '0' && orphan.toLowerCase() !== 'false',
     propagationPolicy: query.get('propagationPolicy') ?? undefined,
     dryRun: query.getAll('dryRun'),
@@ -75,19 +73,12 @@ function checked(raw: {
   const causes: ErrorCause[] = [];
   const { orphanDependents } = raw;
   const policy = raw.propagationPolicy === '' ? undefined : raw.propagationPolicy;
+  const field = 'propagationPolicy';
   if (policy !== undefined && orphanDependents !== undefined) {
-    causes.push({
-      reason: 'FieldValueInvalid',
-      message: `Invalid value: ${JSON.stringify(policy)}: orphanDependents and deletionPropagation cannot be both set`,
-      field: 'propagationPolicy',
-    });
+    causes.push(invalidValue(field, policy, 'orphanDependents and deletionPropagation cannot be both set'));
   }
-  if (policy !== undefined && !policies.has(policy)) {
-    causes.push({
-      reason: 'FieldValueNotSupported',
-      message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Background", "Foreground", "Orphan", "nil"`,
-      field: 'propagationPolicy',
-    });
+  if (policy !== undefined && !policies.includes(policy)) {
+    causes.push(notSupported(field, policy, [...policies, 'nil']));
   }
   const dryRun = checkDryRun(raw.dryRun, causes);
   if (causes.length > 0) throw invalid('meta.k8s.io', 'DeleteOptions', '', causes);

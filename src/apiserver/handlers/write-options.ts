@@ -1,4 +1,6 @@
 import { strictError, strictSentence } from '../../api/codec/body-error.ts';
+import { forbidden, notSupported } from '../../api/field-error.ts';
+import { validateFieldManager } from '../../api/metadata.ts';
 import { invalidPatch } from '../../api/patch/patch-error.ts';
 import { type CausewayError, type ErrorCause, invalid } from '../../lib/errors.ts';
 import type { ApiRequest } from '../request.ts';
@@ -9,18 +11,11 @@ export interface WriteOptions {
   readonly fieldValidation: 'Ignore' | 'Warn' | 'Strict';
 }
 
-const MAX_FIELD_MANAGER = 128;
+const fieldValidations = ['', 'Ignore', 'Strict', 'Warn'] as const;
 
 /** `dryRun` values, checked: only `All` is known. */
 export function checkDryRun(values: readonly string[], causes: ErrorCause[]): boolean {
-  const wrong = values.filter((v) => v !== 'All');
-  if (wrong.length > 0) {
-    causes.push({
-      reason: 'FieldValueNotSupported',
-      message: `Unsupported value: ${wrong.length === 1 ? JSON.stringify(wrong[0]) : `[${wrong.map((w) => JSON.stringify(w)).join(',')}]`}: supported values: "All"`,
-      field: 'dryRun',
-    });
-  }
+  if (values.some((value) => value !== 'All')) causes.push(notSupported('dryRun', values, ['All']));
   return values.length > 0;
 }
 
@@ -30,31 +25,16 @@ export function writeOptions(
 ): WriteOptions {
   const { query } = request;
   const causes: ErrorCause[] = [];
+  if (optionsKind === 'PatchOptions' && query.has('force')) {
+    causes.push(forbidden('force', 'may not be specified for non-apply patch'));
+  }
+  causes.push(...validateFieldManager(query.get('fieldManager') ?? '', 'fieldManager'));
   const dryRun = checkDryRun(query.getAll('dryRun'), causes);
-  const manager = query.get('fieldManager') ?? '';
-  if (manager.length > MAX_FIELD_MANAGER) {
-    causes.push({
-      reason: 'FieldValueTooLong',
-      message: `Too long: may not be more than ${MAX_FIELD_MANAGER} bytes`,
-      field: 'fieldManager',
-    });
-  } else if (manager !== '' && /[^\P{C}]/u.test(manager)) {
-    causes.push({
-      reason: 'FieldValueInvalid',
-      message: `Invalid value: ${JSON.stringify(manager)}: should only contain printable characters`,
-      field: 'fieldManager',
-    });
-  }
-  const validation = query.get('fieldValidation') ?? '';
-  if (validation !== '' && validation !== 'Ignore' && validation !== 'Warn' && validation !== 'Strict') {
-    causes.push({
-      reason: 'FieldValueNotSupported',
-      message: `Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`,
-      field: 'fieldValidation',
-    });
-  }
+  const asked = query.get('fieldValidation') ?? '';
+  const validation = fieldValidations.find((known) => known === asked);
+  if (validation === undefined) causes.push(notSupported('fieldValidation', asked, fieldValidations));
   if (causes.length > 0) throw invalid('meta.k8s.io', optionsKind, '', causes);
-  return { dryRun, fieldValidation: validation === '' ? 'Warn' : (validation as WriteOptions['fieldValidation']) };
+  return { dryRun, fieldValidation: validation === undefined || validation === '' ? 'Warn' : validation };
 }
 
 /** Applies `fieldValidation` to what a strict reading of a body found. */

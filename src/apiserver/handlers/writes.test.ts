@@ -111,7 +111,7 @@ describe('create', () => {
     assert.deepEqual(brief(await admin.post(`${configMaps}?dryRun=Some`, { metadata: { name: 'dry' } })), [
       422,
       'Invalid',
-      'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All"',
+      'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"',
     ]);
   });
 
@@ -130,7 +130,7 @@ describe('create', () => {
     assert.equal(ignored.headers['warning'], undefined);
     assert.match(
       (await admin.post(`${configMaps}?fieldValidation=Maybe`, body)).json.message,
-      /supported values: "Ignore", "Strict", "Warn"/,
+      /supported values: "", "Ignore", "Strict", "Warn"/,
     );
   });
 
@@ -438,6 +438,20 @@ describe('patch', () => {
     assert.equal((await admin.patch(path, { metadata: { name: 'other' } })).status, 400);
     assert.equal((await admin.patch(path, { metadata: { resourceVersion: '1' } })).status, 409);
     assert.equal((await admin.patch(`${configMaps}/absent`, {})).status, 404);
+  });
+
+  it('checks its options', async () => {
+    const path = `${configMaps}/many`;
+    for (const [query, cause] of [
+      ['force=true', 'force: Forbidden: may not be specified for non-apply patch'],
+      [`fieldManager=${'x'.repeat(129)}`, 'fieldManager: Too long: may not be more than 128 bytes'],
+      ['fieldManager=a%07', 'fieldManager: Invalid value: "a\\a": invalid character U+0007 (at position 1)'],
+      ['dryRun=All&dryRun=x', 'dryRun: Unsupported value: ["All","x"]: supported values: "All"'],
+    ] as const) {
+      const answer = await admin.patch(`${path}?${query}`, {});
+      const message = `PatchOptions.meta.k8s.io "" is invalid: ${cause}`;
+      assert.deepEqual([answer.status, answer.json.message], [422, message]);
+    }
   });
 
   it('says of a patch what is wrong with what it makes, and shows nothing that was stored', async () => {
