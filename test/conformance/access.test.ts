@@ -123,6 +123,30 @@ describe('kubectl auth', () => {
     );
   });
 
+  it('shows what an aggregating role holds, also after a part came and went', async () => {
+    const verbs = async (role: string): Promise<string> =>
+      cluster.ok(['get', 'clusterrole', role, '-o', 'jsonpath={.rules[?(@.resources[0]=="widgets")].verbs}']);
+    assert.match(await cluster.ok(['get', 'clusterrole', 'admin', '-o', 'yaml']), /\nrules:\n- apiGroups:\n/);
+    await cluster.ok(['create', 'clusterrole', 'whole', '--aggregation-rule=example.test/part=true']);
+    await cluster.create({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRole',
+      metadata: {
+        name: 'part',
+        labels: { 'example.test/part': 'true', 'rbac.authorization.k8s.io/aggregate-to-view': 'true' },
+      },
+      rules: [{ apiGroups: ['example.test'], resources: ['widgets'], verbs: ['get'] }],
+    });
+    for (const role of ['whole', 'view', 'admin']) {
+      await cluster.until(`${role} with the part`, async () => (await verbs(role)) === '["get"]');
+    }
+    await cluster.ok(['delete', 'clusterrole', 'part']);
+    for (const role of ['whole', 'view', 'admin']) {
+      await cluster.until(`${role} without the part`, async () => (await verbs(role)) === '');
+    }
+    await cluster.ok(['delete', 'clusterrole', 'whole']);
+  });
+
   it('reconciles roles of a file', async () => {
     const role = {
       apiVersion: 'rbac.authorization.k8s.io/v1',
