@@ -228,6 +228,33 @@ test('several nodes that are lost at once are emptied one after the other', asyn
   await until('the second', async () => (await evicting()) === 2);
 });
 
+test('each zone is emptied by itself, and one of which most is lost is not', async () => {
+  await cluster.runControllers(QuickLifecycle);
+  const zones = { a1: 'a', b1: 'b', b2: 'b', b3: 'b', b4: 'b', c1: 'c', c2: 'c' };
+  for (const [name, zone] of Object.entries(zones)) {
+    await register(name);
+    const labels = { 'topology.kubernetes.io/zone': zone };
+    await cluster.admin.patch(NODES, { namespace: '', name }, 'merge', { metadata: { labels } });
+  }
+  await tainted('c2');
+  cluster.clock.advance(45_000);
+  for (const alive of ['b4', 'c2']) await report(alive, 'True');
+  cluster.clock.advance(10_000);
+  const left = (name: string): Promise<true> => tainted(name, 'unreachable:NoExecute', 'unreachable:NoSchedule');
+  await Promise.all([left('a1'), left('c1')]);
+  const lost = async (): Promise<string[][]> => Promise.all(['b1', 'b2', 'b3'].map(taintsOf));
+  await until('all to be lost', async () =>
+    (await lost()).every((taints) => taints.includes('unreachable:NoSchedule')),
+  );
+  for (let i = 0; i < 3; i++) {
+    cluster.clock.advance(10_000);
+    for (const alive of ['b4', 'c2']) await report(alive, 'True');
+  }
+  await delay(100);
+  // Before it was known that most of the zone is lost, one may have gone.
+  assert.ok((await lost()).filter((taints) => taints.includes('unreachable:NoExecute')).length <= 1);
+});
+
 test('a taint that makes pods leave stays, also while the controller does not see yet that it is there', async () => {
   await cluster.runControllers(QuickLifecycle);
   for (const name of ['a', 'b', 'c']) await register(name);
