@@ -14,6 +14,7 @@ export type ResourceHandler = (request: ApiRequest, endpoint: Endpoint) => Promi
 export type SpecialHandlers = ReadonlyMap<string, Partial<Record<Verb, ResourceHandler>>>;
 
 const collectionVerbs = new Set<string>(['list', 'watch', 'create', 'deletecollection']);
+const readVerbs = new Set<string>(['get', 'list', 'watch']);
 /** Subresources that are the object itself, of which only a part is written. */
 const statusLike = new Set(['status', 'approval', 'ephemeralcontainers']);
 
@@ -62,6 +63,8 @@ export class Router {
     if (resource === undefined) {
       throw scheme.groups.some(({ name }) => name === info.group) ? notServed() : new PageNotFoundError();
     }
+    // What is authorised as reading is done by GET alone: a POST below `/watch/` is one of these verbs too.
+    if (readVerbs.has(info.verb) && request.method !== 'GET') throw methodNotAllowed();
     this.#checkScope(request, resource);
     const handler = this.#find(resource, info.subresource, info.verb as Verb);
     const deprecated = deprecations.get(`${resource.group}/${resource.version}/${resource.plural}`);

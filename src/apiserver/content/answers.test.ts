@@ -119,6 +119,33 @@ describe('what is not there', () => {
   });
 });
 
+describe('a method that there is not', () => {
+  it('is refused where the path is known', async () => {
+    for (const [method, path] of [
+      ['PUT', pods],
+      ['PATCH', pods],
+      ['POST', `${pods}/x`],
+      ['HEAD', pods],
+      ['HEAD', `${pods}/x`],
+      ['OPTIONS', pods],
+      ['POST', '/api/v1/pods'],
+      ['DELETE', '/api/v1/pods'],
+      ['POST', '/api/v1/watch/pods'],
+      ['DELETE', '/api/v1/watch/namespaces/default/pods/x'],
+      ['POST', '/version'],
+      ['PUT', '/apis'],
+    ] as const) {
+      const answer = await admin.request(method, path);
+      assert.equal(answer.status, 405, `${method} ${path}`);
+      if (method === 'HEAD') continue;
+      assert.deepEqual(
+        [answer.json.reason, answer.json.message, answer.json.details],
+        ['MethodNotAllowed', 'the server does not allow this method on the requested resource', {}],
+      );
+    }
+  });
+});
+
 describe('what succeeded', () => {
   it('is told in the media type that the client accepts', async () => {
     await admin.post(configMaps, { metadata: { name: 'gone' } });
