@@ -15,6 +15,8 @@ export interface EndingDependencies {
   readonly log: Log;
   readonly see: () => PodRuns;
   readonly target: (container: Container, containerId: string) => ActionTarget;
+  /** Resolves when the container runs no more. */
+  readonly exitOf: (containerId: string) => Promise<void>;
   /** A container has ended. */
   readonly ended: () => Promise<void>;
 }
@@ -29,7 +31,8 @@ export class ContainerEnding {
   }
 
   /** Resolves when the container has ended. Never rejects. */
-  kill(pod: Pod, { run, container, message }: Kill, graceSeconds: number): Promise<void> {
+  kill(pod: Pod, kill: Kill, graceSeconds: number): Promise<void> {
+    const { run } = kill;
     const deadline = this.#d.clock.now() + graceSeconds * 1000;
     const known = this.#underWay.get(run.id);
     if (known !== undefined) {
@@ -37,15 +40,25 @@ export class ContainerEnding {
       known.deadline = deadline;
       return this.#hurry(run, graceSeconds);
     }
-    const done = this.#d.lifecycle
-      .stop(pod, run, this.#d.target(container, run.id), graceSeconds, message)
-      .catch((error: unknown) => this.#d.log.warn('a container was not stopped', { error: String(error) }))
-      .then(() => this.#d.ended())
-      .finally(() => {
-        this.#underWay.delete(run.id);
-      });
+    const done = this.#end(pod, kill, graceSeconds).finally(() => {
+      this.#underWay.delete(run.id);
+    });
     this.#underWay.set(run.id, { done, deadline });
     return done;
+  }
+
+  async #end(pod: Pod, { run, container, message }: Kill, graceSeconds: number): Promise<void> {
+    const { lifecycle, target, exitOf, ended, log } = this.#d;
+    // A hook must not keep a container that has ended, be it by itself or because the grace period was shortened.
+    const exited = new AbortController();
+    void exitOf(run.id).then(() => exited.abort());
+    try {
+      const how = { graceSeconds, message, ended: exited.signal };
+      await lifecycle.stop(pod, run, target(container, run.id), how);
+    } catch (error) {
+      log.warn('a container was not stopped', { error: String(error) });
+    }
+    await ended();
   }
 
   /** Main containers first and together, then the sidecars, the last one first; `why` follows in the events' message. */
@@ -59,13 +72,13 @@ export class ContainerEnding {
         ? [{ run, container, message: `Stopping container ${container.name}${why}` }]
         : [];
     };
-    const end = (kill: Kill): Promise<void> =>
-      this.kill(pod, kill, Math.max(0, graceSeconds - (clock.now() - started) / 1000));
     const inits = pod.spec?.initContainers ?? [];
     const main = [...(pod.spec?.containers ?? []), ...inits.filter((c) => !isSidecar(c))];
-    await Promise.all(main.flatMap(live).map(end));
+    await Promise.all(main.flatMap(live).map((kill) => this.kill(pod, kill, graceSeconds)));
     for (const sidecar of inits.filter(isSidecar).reverse()) {
-      for (const kill of live(sidecar)) await end(kill);
+      // What the others took is gone, but each is asked to end before it is killed.
+      const left = Math.max(Math.min(1, graceSeconds), graceSeconds - (clock.now() - started) / 1000);
+      for (const kill of live(sidecar)) await this.kill(pod, kill, left);
     }
   }
 

@@ -1,5 +1,5 @@
-import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Container, LifecycleHandler, Pod } from '../api/generated/types.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
 import { sleep } from '../lib/deadline.ts';
@@ -12,7 +12,7 @@ import { recordPodEvent } from './pod-events.ts';
 import { type ActionTarget, perform } from './probes/probe-action.ts';
 import type { PreparedVolume } from './volumes/volume-manager.ts';
 
-/** After a preStop hook a container still gets this long to end, as in Kubernetes. */
+/** Whatever hooks and other containers took, a container gets this long to end by itself, as in Kubernetes. */
 const MINIMUM_GRACE_SECONDS = 2;
 /** How much of a termination message is kept: `core/v1` says 4096 bytes, or 2048 bytes or 80 lines of the log. */
 const MAX_TERMINATION_MESSAGE_BYTES = 4096;
@@ -76,40 +76,41 @@ export class ContainerLifecycle {
       );
     }
     this.#event(pod, container, 'Normal', 'Created', `Container created`);
-    await this.#step('RunContainerError', () => runtime.startContainer(id));
+    await this.#step('RunContainerError', async () => {
+      signal.throwIfAborted();
+      await runtime.startContainer(id);
+    });
     this.#event(pod, container, 'Normal', 'Started', `Container started`);
     return id;
   }
 
-  /** Runs the postStart hook; false when it failed, and the container must be killed. */
-  async postStart(pod: Pod, target: ActionTarget): Promise<boolean> {
+  /** Runs the postStart hook; false when it failed, and the container must be killed. After `over` it does not matter any more. */
+  async postStart(pod: Pod, target: ActionTarget, over: AbortSignal): Promise<boolean> {
     const hook = target.container.lifecycle?.postStart;
     if (hook === undefined) return true;
-    const result = await runHook(hook, target, 0x7fffffff);
-    if (!result.ok)
-      this.#event(pod, target.container, 'Warning', 'FailedPostStartHook', `PostStartHook failed: ${result.output}`);
-    return result.ok;
+    const result = await runHook(hook, target, 0x7fffffff, over);
+    if (result.ok || over.aborted) return true;
+    this.#event(pod, target.container, 'Warning', 'FailedPostStartHook', `PostStartHook failed: ${result.output}`);
+    return false;
   }
 
-  /** preStop, then the stop signal, then SIGKILL; all within the grace period. */
+  /** preStop, then the stop signal, then SIGKILL; all within the grace period. `ended` aborts when the container has ended: no hook goes on. */
   async stop(
     pod: Pod,
     run: ContainerStatus,
     target: ActionTarget,
-    graceSeconds: number,
-    message: string,
+    { graceSeconds, message, ended }: { graceSeconds: number; message: string; ended: AbortSignal },
   ): Promise<void> {
     this.#event(pod, target.container, 'Normal', 'Killing', message);
     const hook = target.container.lifecycle?.preStop;
-    let grace = graceSeconds;
+    const started = performance.now();
     if (hook !== undefined && graceSeconds > 0) {
-      const started = Date.now();
-      const result = await runHook(hook, target, graceSeconds * 1000);
-      if (!result.ok)
+      const result = await runHook(hook, target, graceSeconds * 1000, ended);
+      if (!result.ok && !ended.aborted)
         this.#event(pod, target.container, 'Warning', 'FailedPreStopHook', `PreStopHook failed: ${result.output}`);
-      grace = Math.max(MINIMUM_GRACE_SECONDS, graceSeconds - (Date.now() - started) / 1000);
     }
-    await this.#d.runtime.stopContainer(run.id, grace);
+    const left = graceSeconds - (performance.now() - started) / 1000;
+    await this.#d.runtime.stopContainer(run.id, graceSeconds === 0 ? 0 : Math.max(MINIMUM_GRACE_SECONDS, left));
   }
 
   /** What the container left in its termination log, or the end of its log where its policy says so. */
@@ -123,8 +124,12 @@ export class ContainerLifecycle {
     return lines.slice(-MAX_LOG_MESSAGE_LINES).join('\n').slice(-MAX_LOG_MESSAGE_BYTES);
   }
 
-  async forget(container: string, attempt: number): Promise<void> {
-    await rm(dirname(this.#terminationLog(container, attempt)), { recursive: true, force: true });
+  /** Takes away what a run that nobody can ask for any more left on disk: its termination log, and its log with the rotated ones. */
+  async forget({ config: { name, attempt }, logPath }: ContainerStatus): Promise<void> {
+    await rm(dirname(this.#terminationLog(name, attempt)), { recursive: true, force: true });
+    const logs = await readdir(dirname(logPath)).catch(() => []);
+    const own = logs.filter((file) => file === basename(logPath) || file.startsWith(`${basename(logPath)}.`));
+    for (const file of own) await rm(join(dirname(logPath), file), { force: true });
   }
 
   #terminationLog(container: string, attempt: number): string {
@@ -148,12 +153,13 @@ async function runHook(
   hook: LifecycleHandler,
   target: ActionTarget,
   timeoutMs: number,
+  over: AbortSignal,
 ): Promise<{ ok: boolean; output: string }> {
   if (hook.sleep !== undefined) {
-    await sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs));
+    await sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs), over);
     return { ok: true, output: '' };
   }
-  return perform(hook, target, timeoutMs);
+  return perform(hook, target, timeoutMs, over);
 }
 
 /** The container's user writes to it, whoever that is; its folder is reachable through the mount alone. */

@@ -9,7 +9,8 @@ import type { Log } from '../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ContainerLifecycle } from './container-lifecycle.ts';
 import { apiObjectSource, type KubernetesEndpoint } from './object-source.ts';
-import { containerSecurity, podLogDirectory, sandboxConfig, unsupportedByKubelet } from './pod-config.ts';
+import { containerSecurity, sandboxConfig, unsupportedByKubelet } from './pod-config.ts';
+import { podLogDirectory, removeOtherLogs } from './pod-logs.ts';
 import { PodWorker } from './pod-worker.ts';
 import { RuntimeView } from './runtime-view.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
@@ -32,6 +33,9 @@ export interface KubeletDependencies {
   readonly log: Log;
 }
 
+/** Seconds for containers whose pod went while no kubelet was there: nobody says any more how long they have. */
+const ORPHAN_GRACE_SECONDS = 2;
+
 /** Runs the pods that are bound to this node: a worker each. */
 export class Kubelet {
   readonly #d: KubeletDependencies;
@@ -40,6 +44,7 @@ export class Kubelet {
   readonly #workers = new Map<string, PodWorker>();
   readonly #source;
   #accepting = true;
+  #cleaning: Promise<void> | undefined;
 
   constructor(dependencies: KubeletDependencies) {
     this.#d = dependencies;
@@ -71,14 +76,16 @@ export class Kubelet {
     const following = this.#follow(signal);
     await this.#view.refresh();
     await this.#podInformer().synced();
-    await this.#removeOrphans();
+    this.#cleaning = this.#removeOrphans();
+    await this.#cleaning;
     for (const worker of this.#workers.values()) worker.wake();
     await following;
   }
 
-  /** Ends every pod's containers within their grace periods, or at once when `hurry` aborts. */
+  /** Ends every pod's containers within their grace periods, or at once when `hurry` aborts. Nothing runs afterwards, whosever it was. */
   async shutdown(hurry: AbortSignal): Promise<void> {
     this.#accepting = false;
+    await this.#cleaning;
     await Promise.all(
       [...this.#workers.values()].map((w) =>
         w
@@ -86,11 +93,17 @@ export class Kubelet {
           .catch((error: unknown) => this.#d.log.warn('a pod was not stopped', { error: String(error) })),
       ),
     );
+    for (const sandbox of await this.#d.runtime.listPodSandboxes()) {
+      await this.#d.runtime.stopPodSandbox(sandbox.id).catch((error: unknown) => {
+        this.#d.log.error('a pod runs on', { pod: sandbox.config.podName, error: String(error) });
+      });
+    }
   }
 
   /** Ends the workers and leaves the containers running: the next start adopts them. */
   async stop(): Promise<void> {
     this.#accepting = false;
+    await this.#cleaning;
     await Promise.all([...this.#workers.values()].map((w) => w.stop()));
   }
 
@@ -138,6 +151,7 @@ export class Kubelet {
       trustedCa,
       observe: () => this.#view.ofPod(uid),
       refresh: () => this.#view.refresh(),
+      exitOf: (id) => this.#view.exitOf(id),
       removePodLogs: (p) => rm(podLogDirectory(logsDirectory, p), { recursive: true, force: true }),
       unsupported: (p) => unsupportedFields(p, runtime),
       finished: () => {
@@ -153,20 +167,27 @@ export class Kubelet {
     }
   }
 
+  /** Takes away what is left of pods that went while no kubelet was there: what runs, their volumes, their logs. Never rejects. */
   async #removeOrphans(): Promise<void> {
-    for (const sandbox of this.#view.sandboxes) {
-      if (this.#workers.has(sandbox.config.podUid)) continue;
-      this.#d.log.info('removing a sandbox whose pod is gone', { pod: sandbox.config.podName });
-      for (const container of this.#view.ofPod(sandbox.config.podUid).containers) {
-        await this.#d.runtime.stopContainer(container.id, 0);
-        await this.#d.runtime.removeContainer(container.id);
-      }
-      await this.#d.runtime.stopPodSandbox(sandbox.id);
-      await this.#d.runtime.removePodSandbox(sandbox.id);
-      await this.#volumes.teardown(sandbox.config.podUid);
-      await rm(sandbox.config.logDirectory, { recursive: true, force: true });
+    const { runtime, log, logsDirectory } = this.#d;
+    // A node that ends leaves the rest to the next start, which knows its pods then.
+    const isKnown = (podUid: string): boolean => !this.#accepting || this.#workers.has(podUid);
+    for (const { id, config } of this.#view.sandboxes) {
+      if (isKnown(config.podUid)) continue;
+      log.info('removing a sandbox whose pod is gone', { pod: config.podName });
+      const running = this.#view.ofPod(config.podUid).containers.filter(({ state }) => state === 'running');
+      await Promise.all(running.map((run) => this.#tidy(() => runtime.stopContainer(run.id, ORPHAN_GRACE_SECONDS))));
+      await this.#tidy(() => runtime.removePodSandbox(id));
     }
+    await this.#tidy(() => this.#volumes.removeOthers(isKnown));
+    await this.#tidy(() => removeOtherLogs(logsDirectory, isKnown));
     await this.#view.refresh();
+  }
+
+  async #tidy(step: () => Promise<void>): Promise<void> {
+    await step().catch((error: unknown) => {
+      this.#d.log.warn('what a pod left behind could not be removed', { error: String(error) });
+    });
   }
 }
 

@@ -1,9 +1,9 @@
-import { join } from 'node:path';
 import type { Container, EphemeralContainer, Pod } from '../api/generated/types.ts';
 import { tryParseQuantity } from '../api/quantity.ts';
 import { CausewayError } from '../lib/errors.ts';
 import type { ContainerConfig, ContainerSecurity, Mount, PodSandboxConfig } from '../runtime/runtime.ts';
 import { expandVariables } from './environment.ts';
+import { podLogDirectory } from './pod-logs.ts';
 import { type PreparedVolume, SUPPORTED_VOLUMES, subPathOf } from './volumes/volume-manager.ts';
 
 /** Labels that the kubelet puts on what it asks of the runtime, as Kubernetes' does. */
@@ -34,12 +34,6 @@ function podLabels(pod: Pod): Record<string, string> {
     [POD_NAMESPACE_LABEL]: pod.metadata.namespace ?? '',
     [POD_UID_LABEL]: pod.metadata.uid ?? '',
   };
-}
-
-/** `<logs>/<namespace>_<name>_<uid>`, as Kubernetes lays pod logs out. */
-export function podLogDirectory(logsDirectory: string, pod: Pod): string {
-  const { namespace, name, uid } = pod.metadata;
-  return join(logsDirectory, `${namespace}_${name}_${uid}`);
 }
 
 export function sandboxConfig(pod: Pod, attempt: number, logsDirectory: string): PodSandboxConfig {

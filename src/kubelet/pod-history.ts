@@ -32,14 +32,18 @@ export class PodHistory {
     }
   }
 
-  /** Removes runs that nobody can ask for any more. */
-  async prune({ runs }: PodRuns): Promise<void> {
-    for (const [name, list] of runs) {
-      for (const old of list.slice(KEPT_RUNS)) {
-        await this.#runtime.removeContainer(old.id);
-        await this.#lifecycle.forget(name, old.config.attempt);
-        this.#messages.delete(old.id);
-      }
+  /** Removes runs that nobody can ask for any more, with their logs, and sandboxes of which no run is left. True when something went. */
+  async prune({ runs, oldSandboxes }: PodRuns): Promise<boolean> {
+    const all = [...runs.values()];
+    const old = all.flatMap((list) => list.slice(KEPT_RUNS)).filter(({ state }) => state === 'exited');
+    for (const run of old) {
+      await this.#runtime.removeContainer(run.id);
+      await this.#lifecycle.forget(run);
+      this.#messages.delete(run.id);
     }
+    const inUse = new Set(all.flatMap((list) => list.slice(0, KEPT_RUNS)).map(({ sandboxId }) => sandboxId));
+    const empty = oldSandboxes.filter(({ id, state }) => state === 'not-ready' && !inUse.has(id));
+    for (const { id } of empty) await this.#runtime.removePodSandbox(id);
+    return old.length + empty.length > 0;
   }
 }

@@ -78,7 +78,8 @@ test('restart policies', () => {
 
 test('a container that crashes again waits, longer each time, and says so', () => {
   const backoff = new RestartBackoff();
-  backoff.restarted('c', 990_000);
+  const container = { name: 'c', image: 'i' };
+  backoff.restarting(container, 989_000, 990_000);
   const result = plan(pod({}), [run('c', 'exited', { exitCode: 1, finishedAt: 995_000 }, 1)], { backoff });
   assert.deepEqual(started(result), []);
   assert.deepEqual(result.waiting.get('c'), {
@@ -86,8 +87,32 @@ test('a container that crashes again waits, longer each time, and says so', () =
     message: 'back-off 10s restarting failed container=c pod=p_default(u)',
   });
   assert.equal(result.again, 5_000);
-  backoff.restarted('c', 1_000_000);
-  assert.equal(backoff.delay('c'), 20_000);
+  backoff.restarting(container, 995_000, 1_000_000);
+  assert.equal(backoff.delay(container), 20_000);
+});
+
+test("a back-off is forgotten after a long run, by when that ended, and is the image's own", () => {
+  const backoff = new RestartBackoff();
+  const [container, now] = [{ name: 'c', image: 'i' }, 10_000_000];
+  for (let times = 0; times < 8; times++) backoff.restarting(container, now, now);
+  assert.equal(backoff.delay(container), 300_000);
+  assert.equal(backoff.remaining(container, now + 600_000, now + 600_000), 300_000);
+  assert.equal(backoff.remaining(container, now + 600_001, now + 600_001), 0);
+  assert.equal(backoff.remaining({ name: 'c', image: 'other' }, now, now), 0);
+  // What was waited does not count as a run.
+  backoff.restarting(container, now + 400_000, now + 700_000);
+  assert.equal(backoff.delay(container), 300_000);
+  backoff.restarting(container, now + 1_300_001, now + 1_300_001);
+  assert.equal(backoff.delay(container), 10_000);
+});
+
+test('a container waits also in a sandbox that was made anew', () => {
+  const backoff = new RestartBackoff();
+  backoff.restarting({ name: 'c', image: 'i' }, 989_000, 990_000);
+  const before = run('c', 'exited', { exitCode: 1, finishedAt: 995_000, sandboxId: 's0' }, 1);
+  const result = plan(pod({}), [before], { backoff });
+  assert.deepEqual([started(result), result.again, result.waiting.get('c')?.reason], [[], 5_000, 'CrashLoopBackOff']);
+  assert.deepEqual(started(plan(pod({}), [before], { backoff, now: 1_005_000 })), ['c#2']);
 });
 
 test('a dead sandbox is made anew while something has still to run, and its init containers run again', () => {

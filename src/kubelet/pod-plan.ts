@@ -45,6 +45,16 @@ function restarts(policy: string, container: Container, exitCode: number): boole
   return policy === 'OnFailure' && exitCode !== 0;
 }
 
+/** The same for any container of a pod: an init container that has succeeded does not run again. */
+export function runsAgain(pod: Pod, container: Container, exitCode: number): boolean {
+  const policy = pod.spec?.restartPolicy ?? 'Always';
+  return restarts(isInit(pod, container) && policy === 'Always' ? 'OnFailure' : policy, container, exitCode);
+}
+
+function isInit(pod: Pod, container: Container): boolean {
+  return (pod.spec?.initContainers ?? []).some(({ name }) => name === container.name);
+}
+
 /** Decides the next steps of a pod from what is seen of it. Pure. */
 export function planPod(pod: Pod, inputs: PlanInputs): PodPlan {
   const policy = pod.spec?.restartPolicy ?? 'Always';
@@ -90,8 +100,7 @@ function planInit(
     if (run?.state === 'exited' && policy === 'Never') return false;
     if (run === undefined) {
       // Also one that has succeeded already: what it prepared went with the sandbox before.
-      const before = inputs.runs.get(container.name)?.[0];
-      draft.start.push({ container, attempt: before === undefined ? 0 : before.config.attempt + 1 });
+      planStart(pod, container, inputs, draft);
       return false;
     }
     planContainer(pod, policy === 'Never' ? 'Never' : 'OnFailure', container, inputs, run, draft);
@@ -112,7 +121,7 @@ function planContainer(
   if (run === undefined) {
     const ended = newest?.state === 'exited';
     if (ended && !restarts(policy, container, newest.exitCode ?? 137)) return;
-    draft.start.push({ container, attempt: newest === undefined ? 0 : newest.config.attempt + 1 });
+    planStart(pod, container, inputs, draft);
     return;
   }
   switch (run.state) {
@@ -142,23 +151,30 @@ function planContainer(
     case 'unknown':
       draft.kill.push({ run, container, message: `Container ${container.name} is in an unknown state` });
       return;
-    case 'exited': {
-      if (!restarts(policy, container, run.exitCode ?? 137)) return;
-      const wait = inputs.backoff.remaining(container.name, run.finishedAt ?? run.createdAt, inputs.now);
-      if (wait <= 0) {
-        draft.start.push({ container, attempt: run.config.attempt + 1 });
-        return;
-      }
-      const seconds = formatSeconds(inputs.backoff.delay(container.name) / 1000);
-      const { name, namespace, uid } = pod.metadata;
-      draft.waiting.set(container.name, {
-        reason: 'CrashLoopBackOff',
-        message: `back-off ${seconds} restarting failed container=${container.name} pod=${name}_${namespace}(${uid})`,
-      });
-      draft.again = Math.min(draft.again ?? Number.POSITIVE_INFINITY, wait);
+    case 'exited':
+      if (restarts(policy, container, run.exitCode ?? 137)) planStart(pod, container, inputs, draft);
       return;
-    }
   }
+}
+
+/** Starts a container after the run that it had before, if any, also one in a sandbox that is gone: but not before its back-off is over. */
+function planStart(pod: Pod, container: Container, inputs: PlanInputs, draft: Draft): void {
+  const before = inputs.runs.get(container.name)?.[0];
+  const wait =
+    before?.state === 'exited'
+      ? inputs.backoff.remaining(container, before.finishedAt ?? before.createdAt, inputs.now)
+      : 0;
+  if (wait <= 0) {
+    draft.start.push({ container, attempt: before === undefined ? 0 : before.config.attempt + 1 });
+    return;
+  }
+  const seconds = formatSeconds(inputs.backoff.delay(container) / 1000);
+  const { name, namespace, uid } = pod.metadata;
+  draft.waiting.set(container.name, {
+    reason: 'CrashLoopBackOff',
+    message: `back-off ${seconds} restarting failed container=${container.name} pod=${name}_${namespace}(${uid})`,
+  });
+  draft.again = Math.min(draft.again ?? Number.POSITIVE_INFINITY, wait);
 }
 
 /** As Go prints a duration: `10s`, `2m40s`. */

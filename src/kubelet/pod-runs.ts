@@ -4,6 +4,8 @@ import type { ContainerStatus, PodSandbox } from '../runtime/runtime.ts';
 export interface PodRuns {
   /** The newest one. */
   readonly sandbox: PodSandbox | undefined;
+  /** Those before it. */
+  readonly oldSandboxes: readonly PodSandbox[];
   /** Of each container the runs that are still known, newest first. */
   readonly runs: ReadonlyMap<string, readonly ContainerStatus[]>;
 }
@@ -18,6 +20,6 @@ export function podRuns(sandboxes: readonly PodSandbox[], containers: readonly C
   for (const list of runs.values()) {
     list.sort((a, b) => b.config.attempt - a.config.attempt || b.createdAt - a.createdAt);
   }
-  const newest = [...sandboxes].sort((a, b) => b.config.attempt - a.config.attempt)[0];
-  return { sandbox: newest, runs };
+  const [sandbox, ...oldSandboxes] = [...sandboxes].sort((a, b) => b.config.attempt - a.config.attempt);
+  return { sandbox, oldSandboxes, runs };
 }

@@ -3,6 +3,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { PodSandbox, Runtime } from '../runtime/runtime.ts';
 import { type ContainerLifecycle, ContainerStartError } from './container-lifecycle.ts';
 import type { PodAddresses } from './downward.ts';
+import { containersOf } from './pod-config.ts';
+import { runsAgain } from './pod-plan.ts';
 import type { PodRuns } from './pod-runs.ts';
 import type { Waiting } from './pod-status.ts';
 import type { ActionTarget } from './probes/probe-action.ts';
@@ -16,6 +18,10 @@ export interface StarterDependencies {
   readonly backoff: RestartBackoff;
   readonly target: (container: Container, containerId: string) => ActionTarget;
   readonly refresh: () => Promise<void>;
+  /** Resolves when the container runs no more. */
+  readonly exitOf: (containerId: string) => Promise<void>;
+  /** Ends a container whose postStart hook failed. */
+  readonly end: (container: Container, containerId: string, message: string) => Promise<void>;
   /** A postStart hook has ended. */
   readonly hookEnded: () => void;
   /** A warning about a container, for its events. */
@@ -25,7 +31,7 @@ export interface StarterDependencies {
 /** Starts the containers of one pod, and remembers why one could not be started. */
 export class PodStarter {
   readonly #d: StarterDependencies;
-  readonly #hooks = new Map<string, Promise<void>>();
+  readonly #hooks = new Set<string>();
   readonly #failures = new Map<string, Waiting>();
   /** Of each container the run whose back-off was told. */
   readonly #backedOff = new Map<string, string>();
@@ -34,9 +40,19 @@ export class PodStarter {
     this.#d = dependencies;
   }
 
-  /** By container name. */
-  get failures(): ReadonlyMap<string, Waiting> {
-    return this.#failures;
+  /** Why containers wait, by name: those that could not be started and will be tried again. */
+  failures(pod: Pod, { runs }: PodRuns): ReadonlyMap<string, Waiting> {
+    const waiting = new Map(this.#failures);
+    for (const container of containersOf(pod)) {
+      const run = runs.get(container.name)?.[0];
+      if (run?.state === 'exited' && !runsAgain(pod, container, run.exitCode ?? 137)) waiting.delete(container.name);
+    }
+    return waiting;
+  }
+
+  /** True while a postStart hook runs: as in Kubernetes, no other container of the pod starts until then. */
+  get isHooking(): boolean {
+    return this.#hooks.size > 0;
   }
 
   /** True while the container's postStart hook runs: until then it is not probed. */
@@ -44,7 +60,7 @@ export class PodStarter {
     return this.#hooks.has(containerId);
   }
 
-  /** True when the container was started; false when that failed, and `failures` says why. Throws when `signal` aborted. */
+  /** True when the container was started; false when that failed, and `failures` says why, or when `signal` aborted. */
   async start(
     pod: Pod,
     { container, attempt }: { readonly container: Container; readonly attempt: number },
@@ -53,23 +69,26 @@ export class PodStarter {
       readonly sandbox: PodSandbox;
       readonly volumes: ReadonlyMap<string, PreparedVolume>;
       readonly addresses: PodAddresses;
-      readonly graceSeconds: number;
     },
     signal: AbortSignal,
   ): Promise<boolean> {
     const { runtime, lifecycle, backoff, clock, refresh } = this.#d;
     const { sandbox, volumes, addresses } = where;
     try {
-      const cutOff = runs.get(container.name)?.[0];
-      if (cutOff?.state === 'created') await runtime.removeContainer(cutOff.id);
+      const before = runs.get(container.name)?.[0];
+      if (before?.state === 'created') await runtime.removeContainer(before.id);
+      // It counts whatever comes of it: what cannot be started must not be tried without end.
+      if (before?.state === 'exited') backoff.restarting(container, before.finishedAt ?? before.createdAt, clock.now());
       const id = await lifecycle.start(pod, container, attempt, sandbox, volumes, addresses, signal);
       this.#failures.delete(container.name);
-      if (attempt > 0) backoff.restarted(container.name, clock.now());
       await refresh();
-      this.#runHook(pod, container, id, where.graceSeconds);
+      this.#runHook(pod, container, id, signal);
       return true;
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (signal.aborted) {
+        await refresh();
+        return false;
+      }
       const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
       const message = error instanceof Error ? error.message : String(error);
       this.#failures.set(container.name, { reason, message });
@@ -97,18 +116,19 @@ export class PodStarter {
     }
   }
 
-  #runHook(pod: Pod, container: Container, id: string, graceSeconds: number): void {
+  #runHook(pod: Pod, container: Container, id: string, signal: AbortSignal): void {
     if (container.lifecycle?.postStart === undefined) return;
-    const { lifecycle, runtime, target, hookEnded } = this.#d;
-    const done = lifecycle.postStart(pod, target(container, id)).then(async (ok) => {
-      if (!ok) await runtime.stopContainer(id, graceSeconds);
-    });
-    const settled = done
+    const { lifecycle, target, exitOf, end, hookEnded } = this.#d;
+    const exited = new AbortController();
+    void exitOf(id).then(() => exited.abort());
+    this.#hooks.add(id);
+    void lifecycle
+      .postStart(pod, target(container, id), AbortSignal.any([signal, exited.signal]))
+      .then((ok) => (ok ? undefined : end(container, id, 'FailedPostStartHook')))
       .catch(() => undefined)
       .then(() => {
         this.#hooks.delete(id);
         hookEnded();
       });
-    this.#hooks.set(id, settled);
   }
 }

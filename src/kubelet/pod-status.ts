@@ -193,6 +193,13 @@ function conditions(
   });
 }
 
+/** A pod as the API has it, with the status that its kubelet knows better: what others wrote there stays beside it. */
+export function withOwnStatus(pod: Pod, own: PodStatus): Pod {
+  const types = new Set(own.conditions?.map(({ type }) => type));
+  const others = (pod.status?.conditions ?? []).filter(({ type }) => !types.has(type));
+  return { ...pod, status: { ...pod.status, ...own, conditions: [...(own.conditions ?? []), ...others] } };
+}
+
 /** The status that the kubelet reports. Pure. */
 export function computePodStatus(pod: Pod, seen: PodObservation): PodStatus {
   const phase = phaseOf(pod, seen);

@@ -13,23 +13,24 @@ import { containersOf, gracePeriodSeconds, sandboxConfig } from './pod-config.ts
 import { recordPodEvent } from './pod-events.ts';
 import { PodHistory } from './pod-history.ts';
 import { type PodPlan, planPod } from './pod-plan.ts';
+import { type Look, PodReporter } from './pod-reporter.ts';
 import { type PodRuns, podRuns } from './pod-runs.ts';
 import { PodStarter } from './pod-starter.ts';
-import { computePodStatus, type PodObservation, type Waiting } from './pod-status.ts';
+import type { Waiting } from './pod-status.ts';
 import { PodVerdict } from './pod-verdict.ts';
 import type { ActionTarget } from './probes/probe-action.ts';
 import { ProbeKeeper } from './probes/probe-keeper.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import type { RuntimeView } from './runtime-view.ts';
-import { deleteFromApi, StatusWriter } from './status-writer.ts';
+import { deleteFromApi } from './status-writer.ts';
 import { PodVolumes } from './volumes/pod-volumes.ts';
 import type { PreparedVolume, VolumeManager } from './volumes/volume-manager.ts';
 
 /** A step that failed is tried again after this time, doubled up to the maximum. */
 const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 30_000;
-/** How long the end of the node waits for a pod's last status to be stored. */
-const LAST_STATUS_MS = 5_000;
+/** Seconds for the containers of a pod that is gone from the API already. */
+const REMOVED_GRACE_SECONDS = 1;
 
 export interface PodWorkerDependencies {
   readonly client: RestClient;
@@ -46,6 +47,8 @@ export interface PodWorkerDependencies {
   readonly observe: () => ReturnType<RuntimeView['ofPod']>;
   /** Makes `observe` see what the worker has just changed. */
   readonly refresh: () => Promise<void>;
+  /** Resolves when `observe` shows that the container runs no more. */
+  readonly exitOf: (containerId: string) => Promise<void>;
   readonly removePodLogs: (pod: Pod) => Promise<void>;
   /** Fields that cannot be honoured: such a pod is not run. */
   readonly unsupported: (pod: Pod) => readonly string[];
@@ -60,7 +63,9 @@ export interface PodWorkerDependencies {
 export class PodWorker {
   readonly #d: PodWorkerDependencies;
   readonly #abort = new AbortController();
-  readonly #status: StatusWriter;
+  /** Nothing more is started: the pod, the node, or this worker ends. */
+  readonly #over = new AbortController();
+  readonly #reporter: PodReporter;
   readonly #backoff = new RestartBackoff();
   readonly #probes: ProbeKeeper;
   readonly #ending: ContainerEnding;
@@ -80,15 +85,23 @@ export class PodWorker {
   constructor(pod: Pod, dependencies: PodWorkerDependencies) {
     this.#pod = pod;
     this.#d = dependencies;
-    this.#status = new StatusWriter(dependencies.client, pod, dependencies.log, this.#abort.signal);
-    const { runtime, lifecycle, clock, log } = dependencies;
+    const { client, runtime, lifecycle, clock, log, hostIPs, exitOf } = dependencies;
+    this.#reporter = new PodReporter(pod, {
+      client,
+      clock,
+      log,
+      runtimeName: runtime.name,
+      hostIPs,
+      look: () => this.#look(),
+      signal: this.#abort.signal,
+    });
     const target = (container: Container, id: string): ActionTarget => this.#target(container, id);
     const see = (): PodRuns => this.#see();
     const ended = async (): Promise<void> => {
       await dependencies.refresh();
       this.wake();
     };
-    this.#ending = new ContainerEnding({ runtime, lifecycle, clock, log, see, target, ended });
+    this.#ending = new ContainerEnding({ runtime, lifecycle, clock, log, see, target, exitOf, ended });
     this.#volumes = new PodVolumes(dependencies.volumes, clock, () => this.#addresses());
     this.#history = new PodHistory(lifecycle, runtime);
     this.#verdict = new PodVerdict(dependencies.unsupported, (type, { reason, message }) =>
@@ -101,6 +114,8 @@ export class PodWorker {
       backoff: this.#backoff,
       target,
       refresh: dependencies.refresh,
+      exitOf,
+      end: (container, id, message) => this.#end(container, id, message),
       hookEnded: () => this.wake(),
       tell: (container, reason, message) => this.#event('Warning', reason, message, container),
     });
@@ -117,20 +132,19 @@ export class PodWorker {
 
   /** The pod as the API has it now. */
   update(pod: Pod): void {
-    // A phase that ended here counts at once, also before the API shows it.
-    const known = this.#pod.status?.phase;
-    const ended = known === 'Failed' || known === 'Succeeded';
     const { labels, annotations } = this.#pod.metadata;
     // Files may show them; and who changes an annotation may want all volumes fresh now, as with Kubernetes' kubelet.
     if (!isDeepStrictEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations]))
       this.#volumes.stale();
-    this.#pod = ended ? { ...pod, status: { ...pod.status, phase: known } } : pod;
+    this.#pod = this.#reporter.known(pod);
+    if (this.#hasEnded()) this.#over.abort();
     this.wake();
   }
 
   /** The pod is gone from the API without asking its kubelet. */
   removed(): void {
     this.#removed = true;
+    this.#over.abort();
     this.wake();
   }
 
@@ -147,9 +161,10 @@ export class PodWorker {
   /** Ends the worker without touching its containers. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#over.abort();
     this.#abort.abort();
     clearTimeout(this.#timer);
-    this.#probes.stop();
+    this.#probes.retire();
     await this.#running;
   }
 
@@ -159,19 +174,25 @@ export class PodWorker {
    */
   async shutdown(hurry: AbortSignal): Promise<void> {
     this.#stopped = true;
+    this.#over.abort();
+    this.#reporter.nodeEnds();
     clearTimeout(this.#timer);
+    this.#probes.retire();
     const why = ': the node shuts down';
     const cutShort = (): void => void this.#ending.all(this.#pod, 0, why);
+    if (hurry.aborted) cutShort();
     hurry.addEventListener('abort', cutShort, { once: true });
     await this.#running;
     await this.#ending.all(this.#pod, hurry.aborted ? 0 : this.#grace(), why);
     hurry.removeEventListener('abort', cutShort);
-    for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
-    await this.#d.refresh();
-    this.#report(new Map());
-    // The node ends also when the apiserver does not take it.
-    await this.#status.flush(LAST_STATUS_MS);
-    await this.stop();
+    try {
+      for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
+    } finally {
+      await this.#d.refresh();
+      this.#report(new Map());
+      await this.#reporter.stored();
+      await this.stop();
+    }
   }
 
   async #run(): Promise<void> {
@@ -201,7 +222,7 @@ export class PodWorker {
       return undefined;
     }
     const deadlineLeft = this.#verdict.judge(this.#pod, this.#d.clock.now());
-    const phase = computePodStatus(this.#pod, this.#observation(new Map())).phase;
+    const phase = this.#reporter.phase(this.#pod);
     if (phase === 'Failed' || phase === 'Succeeded') {
       await this.#finish();
       return undefined;
@@ -214,7 +235,7 @@ export class PodWorker {
     this.#report(plan.waiting);
     this.#starter.tellOfBackOff(this.#pod, containersOf(this.#pod), this.#see(), plan.waiting);
     await this.#history.read(containersOf(this.#pod), this.#see());
-    await this.#history.prune(this.#see());
+    if (await this.#history.prune(this.#see())) await this.#d.refresh();
     const refresh = await this.#refreshVolumes();
     return earliest(plan.again, deadlineLeft, retry, refresh);
   }
@@ -232,17 +253,17 @@ export class PodWorker {
   async #createSandbox(): Promise<number | undefined> {
     const { runtime } = this.#d;
     this.#report(new Map());
-    await this.#ending.all(this.#pod, this.#grace(), ': its sandbox is made anew');
+    await this.#endContainers(': its sandbox is made anew');
     const old = this.#d.observe().sandboxes;
     for (const sandbox of old) await runtime.stopPodSandbox(sandbox.id);
     try {
-      await this.#volumes.get(this.#pod, this.#abort.signal, true);
+      await this.#volumes.get(this.#pod, this.#over.signal, true);
     } catch (error) {
       return this.#failed('FailedMount', error);
     }
     try {
       const attempt = Math.max(-1, ...old.map((s) => s.config.attempt)) + 1;
-      await runtime.runPodSandbox(sandboxConfig(this.#pod, attempt, this.#d.logsDirectory), this.#abort.signal);
+      await runtime.runPodSandbox(sandboxConfig(this.#pod, attempt, this.#d.logsDirectory), this.#over.signal);
     } catch (error) {
       return this.#failed('FailedCreatePodSandBox', error, 'Failed to create pod sandbox: ');
     }
@@ -252,8 +273,8 @@ export class PodWorker {
     return undefined;
   }
 
-  #failed(reason: string, error: unknown, prefix = ''): number {
-    if (this.#abort.signal.aborted) throw error;
+  #failed(reason: string, error: unknown, prefix = ''): number | undefined {
+    if (this.#over.signal.aborted) return undefined;
     this.#event('Warning', reason, prefix + messageOf(error));
     return backoff(this.#attempts++, RETRY_BASE_MS, RETRY_MAX_MS);
   }
@@ -263,10 +284,12 @@ export class PodWorker {
     let retry: number | undefined;
     for (const step of plan.start) {
       const seen = this.#see();
-      if (seen.sandbox === undefined || this.#hasEnded()) return undefined;
+      if (seen.sandbox === undefined || this.#over.signal.aborted) return undefined;
+      // Its end wakes the worker, which then goes on.
+      if (this.#starter.isHooking) return retry;
       let volumes: ReadonlyMap<string, PreparedVolume>;
       try {
-        volumes = await this.#volumes.get(this.#pod, this.#abort.signal);
+        volumes = await this.#volumes.get(this.#pod, this.#over.signal);
       } catch (error) {
         return this.#failed('FailedMount', error);
       }
@@ -274,9 +297,8 @@ export class PodWorker {
         sandbox: seen.sandbox,
         volumes,
         addresses: this.#addresses(),
-        graceSeconds: this.#grace(),
       };
-      const started = await this.#starter.start(this.#pod, step, seen, where, this.#abort.signal);
+      const started = await this.#starter.start(this.#pod, step, seen, where, this.#over.signal);
       if (started) this.#attempts = 0;
       else retry = backoff(this.#attempts++, RETRY_BASE_MS * 4, RETRY_MAX_MS);
     }
@@ -286,7 +308,7 @@ export class PodWorker {
 
   /** The pod has run to its end: what is left of it stops, its logs stay. */
   async #finish(): Promise<void> {
-    await this.#ending.all(this.#pod, this.#grace());
+    await this.#endContainers();
     for (const sandbox of this.#d.observe().sandboxes) {
       if (sandbox.state === 'ready') await this.#d.runtime.stopPodSandbox(sandbox.id);
     }
@@ -298,42 +320,51 @@ export class PodWorker {
 
   async #terminate(): Promise<void> {
     const pod = this.#pod;
+    this.#probes.retire();
     if (!this.#removed) this.#report(new Map());
-    const grace = (): number => (this.#removed ? 1 : this.#grace());
-    let ended = false;
-    const ending = this.#ending.all(this.#pod, grace()).then(() => {
-      ended = true;
-    });
-    while (!ended) {
-      // A second deletion may shorten the grace period meanwhile.
-      this.#woken = Promise.withResolvers<void>();
-      await Promise.race([ending, this.#woken.promise]);
-      this.#woken = undefined;
-      if (!ended) void this.#ending.all(this.#pod, grace());
-    }
+    await this.#endContainers();
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.stopPodSandbox(sandbox.id);
     await this.#d.refresh();
     await this.#history.read(containersOf(this.#pod), this.#see());
     if (!this.#removed) {
       this.#report(new Map());
-      await this.#status.flush();
+      // The next kubelet goes on here.
+      if (!(await this.#reporter.stored())) return;
     }
     for (const container of this.#d.observe().containers) await this.#d.runtime.removeContainer(container.id);
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.removePodSandbox(sandbox.id);
     await this.#d.volumes.teardown(pod.metadata.uid ?? '');
     await this.#d.removePodLogs(pod);
-    if (!this.#removed) await deleteFromApi(this.#d.client, pod);
+    if (!this.#removed) await deleteFromApi(this.#d.client, pod, this.#abort.signal);
     this.#stopped = true;
-    this.#probes.stop();
     this.#abort.abort();
     this.#d.finished();
   }
 
+  async #endContainers(why = ''): Promise<void> {
+    let ended = false;
+    const ending = this.#ending.all(this.#pod, this.#grace(), why).then(() => {
+      ended = true;
+    });
+    while (!ended) {
+      // A deletion, or a second one, may shorten the grace period meanwhile.
+      this.#woken = Promise.withResolvers<void>();
+      await Promise.race([ending, this.#woken.promise]);
+      this.#woken = undefined;
+      if (!ended) void this.#ending.all(this.#pod, this.#grace(), why);
+    }
+  }
+
+  async #end(container: Container, containerId: string, message: string): Promise<void> {
+    const run = this.#see().runs.get(container.name)?.[0];
+    if (run?.id === containerId) await this.#ending.kill(this.#pod, { run, container, message }, this.#grace());
+  }
+
   async #refreshVolumes(): Promise<number | undefined> {
     if (this.#volumes.due(this.#pod) === 0) {
-      await this.#volumes
-        .get(this.#pod, this.#abort.signal, true)
-        .catch((error: unknown) => this.#event('Warning', 'FailedMount', messageOf(error)));
+      await this.#volumes.get(this.#pod, this.#over.signal, true).catch((error: unknown) => {
+        if (!this.#over.signal.aborted) this.#event('Warning', 'FailedMount', messageOf(error));
+      });
     }
     return this.#volumes.due(this.#pod);
   }
@@ -352,7 +383,7 @@ export class PodWorker {
   }
 
   #grace(): number {
-    return gracePeriodSeconds(this.#pod);
+    return this.#removed ? REMOVED_GRACE_SECONDS : gracePeriodSeconds(this.#pod);
   }
 
   #see(): PodRuns {
@@ -365,29 +396,20 @@ export class PodWorker {
     return { podIPs: sandbox?.state === 'ready' ? sandbox.ips : [], hostIPs: this.#d.hostIPs };
   }
 
-  #observation(waiting: ReadonlyMap<string, Waiting>): PodObservation {
+  #look(): Look {
     const seen = this.#see();
-    const { sandbox, runs } = seen;
     return {
-      runtimeName: this.#d.runtime.name,
-      podIPs: sandbox?.state === 'ready' ? sandbox.ips : (this.#pod.status?.podIPs ?? []).map((p) => p.ip),
-      hostIPs: this.#d.hostIPs,
-      sandboxReady: sandbox?.state === 'ready',
-      runs,
-      waiting: new Map([...this.#starter.failures, ...waiting]),
+      seen,
+      failures: this.#starter.failures(this.#pod, seen),
       health: this.#probes.healths(seen),
       terminationMessages: this.#history.messages,
       terminating: this.#hasEnded(),
       ...(this.#verdict.failure === undefined ? {} : { failure: this.#verdict.failure }),
-      now: this.#d.clock.now(),
     };
   }
 
   #report(waiting: ReadonlyMap<string, Waiting>): void {
-    const status = computePodStatus(this.#pod, this.#observation(waiting));
-    // What was decided here counts at once, before the API shows it: a phase that ended never goes back.
-    this.#pod = { ...this.#pod, status: { ...this.#pod.status, ...status } };
-    this.#status.report(status);
+    this.#pod = this.#reporter.report(this.#pod, waiting);
   }
 
   #event(type: 'Normal' | 'Warning', reason: string, message: string, container?: Container): void {

@@ -15,7 +15,8 @@ export function servedPods(pods: () => readonly Pod[], view: RuntimeView): PodPr
   return {
     pods: () => pods().map(serve),
     find: (namespace, name) => {
-      const pod = pods().find((p) => p.metadata.namespace === namespace && p.metadata.name === name);
+      // One that was replaced may still be ending: the newest is who has the name.
+      const pod = pods().findLast((p) => p.metadata.namespace === namespace && p.metadata.name === name);
       return pod === undefined ? undefined : serve(pod);
     },
   };

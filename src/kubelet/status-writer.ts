@@ -34,12 +34,9 @@ export class StatusWriter {
     });
   }
 
-  /** Resolves when what was reported last is stored, or the pod is gone; or after `withinMs`. */
-  async flush(withinMs?: number): Promise<void> {
-    if (withinMs === undefined) return this.#running;
-    const over = new AbortController();
-    await Promise.race([this.#running, sleep(withinMs, over.signal)]);
-    over.abort();
+  /** Resolves when what was reported last is stored, or the pod is gone, or the signal has aborted. */
+  async flush(): Promise<void> {
+    await this.#running;
   }
 
   async #run(): Promise<void> {
@@ -57,7 +54,7 @@ export class StatusWriter {
         failures = 0;
         if (this.#wanted === status) this.#wanted = undefined;
       } catch (error) {
-        if (isCode(error, 'NotFound') || isCode(error, 'Conflict')) {
+        if (isCode(error, 'NotFound') || (isCode(error, 'Conflict') && (await this.#isGone()))) {
           this.#wanted = undefined;
           return;
         }
@@ -65,6 +62,16 @@ export class StatusWriter {
         this.#log[level]('a pod status was not written', { pod: this.#pod.metadata.name, error: String(error) });
         await sleep(backoff(failures++, RETRY_BASE_MS, RETRY_MAX_MS), this.#signal);
       }
+    }
+  }
+
+  /** Whether a conflict was about the pod itself: it is gone, and another one may have its name. */
+  async #isGone(): Promise<boolean> {
+    const { namespace = '', name = '', uid } = this.#pod.metadata;
+    try {
+      return (await this.#client.get(PODS, namespace, name, this.#signal)).metadata.uid !== uid;
+    } catch (error) {
+      return isCode(error, 'NotFound');
     }
   }
 
@@ -89,11 +96,11 @@ function replaced(list: readonly object[] | undefined): readonly object[] | null
 }
 
 /** Tells the apiserver that the pod has ended on its node: the object goes. It may have gone already, or be another one by now. */
-export async function deleteFromApi(client: RestClient, pod: Pod): Promise<void> {
+export async function deleteFromApi(client: RestClient, pod: Pod, signal: AbortSignal): Promise<void> {
   const { namespace = '', name = '', uid } = pod.metadata;
   const preconditions = uid === undefined ? {} : { preconditions: { uid } };
   try {
-    await client.delete(PODS, namespace, name, { gracePeriodSeconds: 0, ...preconditions });
+    await client.delete(PODS, namespace, name, { gracePeriodSeconds: 0, ...preconditions }, signal);
   } catch (error) {
     if (!isCode(error, 'NotFound') && !isCode(error, 'Conflict')) throw error;
   }

@@ -34,17 +34,24 @@ export interface Action {
 /** What is kept of an action's output. */
 const MAX_OUTPUT_BYTES = 10 * 1024;
 
-/** Does one probe or hook action within `timeoutMs`. Never throws. */
-export async function perform(action: Action, target: ActionTarget, timeoutMs: number): Promise<ActionResult> {
-  const signal = deadline(timeoutMs);
+/** Does one probe or hook action within `timeoutMs`, and not longer than until `over`. Never throws. */
+export async function perform(
+  action: Action,
+  target: ActionTarget,
+  timeoutMs: number,
+  over: AbortSignal,
+): Promise<ActionResult> {
+  const signal = deadline(timeoutMs, over);
   try {
+    signal.throwIfAborted();
     if (action.exec !== undefined) return await execAction(action.exec, target, signal);
     if (action.httpGet !== undefined) return await httpAction(action.httpGet, target, signal);
     if (action.tcpSocket !== undefined) return await tcpAction(action.tcpSocket, target, signal);
     if (action.grpc !== undefined) return await grpcAction(action.grpc, target, signal);
     return { ok: false, output: 'missing probe handler' };
   } catch (error) {
-    return { ok: false, output: failure(action, target, signal.aborted ? timeoutMs : undefined, error) };
+    const late = signal.aborted && !over.aborted;
+    return { ok: false, output: failure(action, target, late ? timeoutMs : undefined, error) };
   }
 }
 

@@ -15,6 +15,7 @@ export interface ProbeKeeperOptions {
 export class ProbeKeeper {
   readonly #options: ProbeKeeperOptions;
   readonly #probers = new Map<string, Prober>();
+  #retired = false;
 
   constructor(options: ProbeKeeperOptions) {
     this.#options = options;
@@ -22,6 +23,7 @@ export class ProbeKeeper {
 
   /** Starts probes for containers that run and ends those of others; `isHeld` names containers that are not to be probed yet. */
   tend(containers: readonly Container[], { runs }: PodRuns, isHeld: (containerId: string) => boolean): void {
+    if (this.#retired) return;
     const running = new Map<string, Container>();
     for (const container of containers) {
       const run = runs.get(container.name)?.[0];
@@ -47,9 +49,10 @@ export class ProbeKeeper {
     return result;
   }
 
-  stop(): void {
+  /** Probes nothing from now on. What is known of each container's health stays known. */
+  retire(): void {
+    this.#retired = true;
     for (const prober of this.#probers.values()) prober.stop();
-    this.#probers.clear();
   }
 
   #make(container: Container, id: string): Prober {

@@ -29,7 +29,7 @@ export class Prober {
   #started: boolean;
   #ready: boolean;
   #unhealthy: Health['unhealthy'];
-  #stopped = false;
+  readonly #over = new AbortController();
 
   constructor(target: ActionTarget, events: ProberEvents) {
     this.#target = target;
@@ -45,8 +45,9 @@ export class Prober {
     return { started: this.#started, ready: this.#started && this.#ready, unhealthy: this.#unhealthy };
   }
 
+  /** Nothing is probed from now on, also not what is under way; the health stays as it was. */
   stop(): void {
-    this.#stopped = true;
+    this.#over.abort();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
@@ -63,8 +64,8 @@ export class Prober {
     let successes = 0;
     let failures = 0;
     const once = async (): Promise<void> => {
-      const result = await perform(probe, this.#target, timeout);
-      if (this.#stopped) return;
+      const result = await perform(probe, this.#target, timeout, this.#over.signal);
+      if (this.#over.signal.aborted) return;
       if (result.ok) {
         successes++;
         failures = 0;

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostPathVolumeSource, Pod, Volume } from '../../api/generated/types.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -72,6 +72,13 @@ export class VolumeManager {
   async teardown(podUid: string): Promise<void> {
     this.#tokens.delete(podUid);
     await rm(join(this.#d.podsDirectory, podUid), { recursive: true, force: true });
+  }
+
+  /** Removes what pods left that nobody runs any more: the kubelet was not there when they went. */
+  async removeOthers(isKnown: (podUid: string) => boolean): Promise<void> {
+    for (const podUid of await readdir(this.#d.podsDirectory).catch(() => [])) {
+      if (!isKnown(podUid)) await this.teardown(podUid);
+    }
   }
 
   podDirectory(podUid: string): string {
