@@ -46,6 +46,15 @@ describe('an error', () => {
     assert.deepEqual([answer.status, read(answer, 'Status')['code']], [400, 400]);
   });
 
+  it('says what a watch can be had in', async () => {
+    const answer = await admin.get(`${pods}?watch=1`, { accept: 'application/yaml' });
+    assert.equal(answer.status, 406);
+    assert.match(
+      answer.text,
+      /message: .*only the following media types are accepted: application\/json;stream=watch, application\/vnd\.kubernetes\.protobuf;stream=watch/,
+    );
+  });
+
   it('is never a Table, and is JSON for a client that accepts nothing we have', async () => {
     for (const accept of [`${table},application/json`, table, 'text/html', 'application/pdf;q=1']) {
       const answer = await admin.get(`${pods}/absent`, { accept });

@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
 import { isCode } from '../../lib/errors.ts';
-import { negotiate, type Representation } from '../content/accept.ts';
+import { negotiate, notAcceptable, type Representation } from '../content/accept.ts';
 import { includeObject, objectTable, partialMetadata } from '../content/represent.ts';
 import { limits } from '../limits.ts';
 import type { Machinery } from '../machinery.ts';
@@ -16,6 +16,8 @@ import { queryInteger, selectionOf } from './selection.ts';
 
 /** Seconds that a watch lives when the client does not say: 30 to 60 minutes, spread so that clients do not come back all at once. */
 const MIN_WATCH_SECONDS = 1800;
+
+const STREAMED = ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
 
 const formats = new WeakMap<ResourceDefinition, Map<string, FrameFormat>>();
 
@@ -73,6 +75,8 @@ export function watchOptionsOf(query: URLSearchParams): Omit<WatchRequest, 'sign
 export async function watchObjects(context: HandlerContext, endpoint: Endpoint, request: ApiRequest): Promise<void> {
   const { exchange, info } = request;
   const representation = negotiate(exchange.header('accept'), info.query, exchange.header('user-agent'), true);
+  // YAML has no form for one event after the other.
+  if (representation.media === 'yaml') throw notAcceptable(STREAMED);
   const format = frameFormat(context.machinery, endpoint.resource, representation, includeObject(info.query));
   const maxMs = timeoutSeconds(info.query) * 1000;
   const life = lifeOf(context, request, maxMs);
