@@ -7,6 +7,8 @@ import type { TestAnswer, TestClient } from '../testing/test-client.ts';
 let server: TestApiserver;
 let admin: TestClient;
 const seen: string[] = [];
+/** What admission saw of a pod's restart policy. */
+const defaulted: string[] = [];
 
 before(async () => {
   server = await startTestApiserver({
@@ -16,6 +18,11 @@ before(async () => {
         async admit({ object, operation, warn }) {
           if (object?.metadata.annotations?.['warn'] !== undefined) warn(`careful with "${operation}"\nplease`);
           if (object?.metadata.annotations?.['mutate'] !== undefined) object.metadata.labels = { admitted: 'yes' };
+          const spec = object?.['spec'] as { restartPolicy?: string; volumes?: object[] } | undefined;
+          if (spec?.restartPolicy !== undefined) defaulted.push(`${operation} ${spec.restartPolicy}`);
+          if (object?.metadata.annotations?.['volume'] !== undefined && spec !== undefined) {
+            spec.volumes = [{ name: 'v', configMap: { name: 'c' } }];
+          }
         },
         async validate({ operation, resource, subresource, name, oldObject, object, dryRun }) {
           seen.push(
@@ -70,6 +77,17 @@ describe('create', () => {
     ]);
     const stored = await server.store.get('/registry/configmaps/default/system-fields');
     assert.equal(object.metadata.resourceVersion, String(stored?.modRevision));
+  });
+
+  it('gives admission an object with its defaults, and defaults what admission adds', async () => {
+    defaulted.length = 0;
+    const spec = { containers: [{ name: 'c', image: 'i' }] };
+    const pod = await created(pods, { metadata: { name: 'defaulted', annotations: { volume: 'yes' } }, spec });
+    assert.deepEqual(pod.spec.volumes, [{ name: 'v', configMap: { name: 'c', defaultMode: 420 } }]);
+    const put = await admin.put(`${pods}/defaulted`, { ...pod, spec: { ...pod.spec, restartPolicy: null } });
+    assert.equal(put.status, 200, put.text);
+    await admin.patch(`${pods}/defaulted`, { spec: { restartPolicy: null } });
+    assert.deepEqual(defaulted, ['CREATE Always', 'UPDATE Always', 'UPDATE Always']);
   });
 
   it('gives up on names that are all taken', async (t) => {

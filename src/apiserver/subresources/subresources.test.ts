@@ -163,6 +163,8 @@ describe('token', () => {
     });
     assert.equal(answer.status, 201, answer.text);
     assert.deepEqual(answer.json.spec.audiences, ['https://kubernetes.default.svc.cluster.local']);
+    const audited = server.auditLines.find((line) => line.includes('issued-credential-id')) ?? '';
+    assert.match(audited, /"authentication\.kubernetes\.io\/issued-credential-id":"JTI=[0-9a-f-]{36}"/);
     const { token, expirationTimestamp } = answer.json.status;
     assert.ok(Math.abs(Date.parse(expirationTimestamp) - Date.now() - 900_000) < 5_000);
     const holder = server.client('none', token);

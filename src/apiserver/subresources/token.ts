@@ -1,8 +1,9 @@
 import { invalidValue } from '../../api/field-error.ts';
+import { behaviourOf } from '../../api/kind-behaviour.ts';
 import type { KubeObject, ObjectMeta } from '../../api/object.ts';
 import type { TokenIssuer, TokenSubject } from '../../authn/token-issuer.ts';
 import { rfc3339 } from '../../lib/clock.ts';
-import { CausewayError, conflict, type ErrorCause, invalid, notFound } from '../../lib/errors.ts';
+import { CausewayError, conflict, invalid, notFound } from '../../lib/errors.ts';
 import { negotiate } from '../content/accept.ts';
 import { respondObject } from '../content/represent.ts';
 import { admissionAttributes, type HandlerContext } from '../handlers/endpoint.ts';
@@ -13,9 +14,7 @@ import type { ResourceHandler } from '../router.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
 
 const tokenRequestKind = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' } as const;
-const DEFAULT_SECONDS = 3600;
-const MIN_SECONDS = 600;
-const MAX_SECONDS = 2 ** 32;
+const behaviour = behaviourOf({ ...tokenRequestKind, namespaced: true, subresources: [] });
 
 interface BoundObjectReference {
   kind?: string;
@@ -26,7 +25,7 @@ interface BoundObjectReference {
 
 interface TokenRequestSpec {
   audiences?: string[] | null;
-  expirationSeconds?: number;
+  expirationSeconds: number;
   boundObjectRef?: BoundObjectReference | null;
 }
 
@@ -49,6 +48,7 @@ export function tokenHandler(dependencies: TokenDependencies): ResourceHandler {
     const options = writeOptions(request, 'CreateOptions');
     const { object, strictErrors } = await readObject(request, context.machinery, tokenRequestKind);
     handleStrictErrors(request, options, 'TokenRequest', 'v1', strictErrors);
+    behaviour.applyDefaults(object);
     checkMetadata(object.metadata, name, namespace);
     const account = await endpoint.cache.get(namespace, name);
     if (account === undefined) throw notFound('', 'serviceaccounts', name);
@@ -61,10 +61,13 @@ export function tokenHandler(dependencies: TokenDependencies): ResourceHandler {
       dryRun: options.dryRun,
       kind: tokenRequestKind,
     });
-    await context.admission.run(attributes);
-    const spec = (object['spec'] ?? {}) as TokenRequestSpec;
+    await context.admission.admit(attributes);
+    const spec = object['spec'] as TokenRequestSpec;
     if ((spec.audiences ?? []).length === 0) spec.audiences = [...issuer.apiAudiences];
-    const seconds = checkedSeconds(spec);
+    const causes = behaviour.validateCreate(object);
+    if (causes.length > 0) throw invalid('authentication.k8s.io', 'TokenRequest', '', causes);
+    await context.admission.validate(attributes);
+    const seconds = spec.expirationSeconds;
     const subject = await subjectOf(context, namespace, name, account.object().metadata.uid ?? '', spec);
     const issued = options.dryRun
       ? undefined
@@ -87,7 +90,7 @@ export function tokenHandler(dependencies: TokenDependencies): ResourceHandler {
       },
     };
     if (issued !== undefined) {
-      request.annotations.set('authentication.kubernetes.io/issued-credential-id', `JTI=${issued.credentialId}`);
+      request.annotations.set('authentication.kubernetes.io/issued-credential-id', issued.credentialId);
     }
     await respondObject(context.machinery, request, 201, endpoint.resource, { object: () => answer }, representation);
   };
@@ -99,27 +102,6 @@ function checkMetadata(metadata: ObjectMeta, name: string, namespace: string): v
   if (metadata.name === undefined || metadata.name === '' || metadata.name === name) return;
   const why = 'must match the service account name if specified';
   throw invalid('authentication.k8s.io', 'TokenRequest', name, [invalidValue('metadata.name', metadata.name, why)]);
-}
-
-function checkedSeconds(spec: TokenRequestSpec): number {
-  const seconds = spec.expirationSeconds ?? DEFAULT_SECONDS;
-  const causes: ErrorCause[] = [];
-  if (seconds < MIN_SECONDS) {
-    causes.push({
-      reason: 'FieldValueInvalid',
-      message: `Invalid value: ${seconds}: may not specify a duration less than 10 minutes`,
-      field: 'spec.expirationSeconds',
-    });
-  }
-  if (seconds > MAX_SECONDS) {
-    causes.push({
-      reason: 'FieldValueTooLong',
-      message: `Invalid value: ${seconds}: may not specify a duration larger than 2^32 seconds`,
-      field: 'spec.expirationSeconds',
-    });
-  }
-  if (causes.length > 0) throw invalid('authentication.k8s.io', 'TokenRequest', '', causes);
-  return seconds;
 }
 
 function cacheOf(context: HandlerContext, kind: string, plural: string): WatchCache {
