@@ -4,6 +4,7 @@ import { request } from 'node:https';
 import { after, before, describe, it } from 'node:test';
 import { startCluster, type TestCluster } from '../support/cluster.ts';
 import { shellPod, WAIT } from '../support/pods.ts';
+import type { CommandOptions } from '../support/run.ts';
 
 let cluster: TestCluster;
 
@@ -303,6 +304,10 @@ require('node:https').get({ host, port, path: '/version', ca: readFileSync(dir +
 const REQUEST =
   'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIWE1IOENBUUF3SFRFTk1Bc0dBMVVFQ2d3RVpHVjJjekVNTUFvR0ExVUVBd3dEWVc1dU1Ga3dFd1lIS29aSQp6ajBDQVFZSUtvWkl6ajBEQVFjRFFnQUVKUCt3Y2Raa3gzZ00yTWMyMTcvUTJnc1JMNFlrQW54dXpZMnZwWU56CmFUTkw3NGx6NFAzd1NoSUlFMmVjL0VTdDM1RWJBY1lUV1ZZV3UwL3lhb1NuQzZBQU1Bb0dDQ3FHU000OUJBTUMKQTBnQU1FVUNJUURHRjIvS01aZGVlSUQ2YVJzbmVYL2Z1K3NVMnBENjJMdXZ2MGpyeDM2cWFRSWdjaHBic3dHeQo4SDdBdXAyeWlqa3hrOUt6NVdhQWVTeEV0dXdScUxPMUNzRT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==';
 
+/** The same for `O=system:masters`. */
+const MASTERS_REQUEST =
+  'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIaU1JR0pBZ0VBTUNjeEZ6QVZCZ05WQkFvTURuTjVjM1JsYlRwdFlYTjBaWEp6TVF3d0NnWURWUVFEREFOaApibTR3V1RBVEJnY3Foa2pPUFFJQkJnZ3Foa2pPUFFNQkJ3TkNBQVJmemVZS1lkaTB1MHk0Y3dNNEhQeHhpVkQrCk81dndndmJiNFZaS3BFVEFVcE16L2k0L3BQNUJISzZsVmREb2RGdGRQWXVCYkljdmNVcUR3WHM3Z01sQm9BQXcKQ2dZSUtvWkl6ajBFQXdJRFNBQXdSUUlnSHZqMDFhZmd2Rk1XTWRuazhOK29GdjFoUTl4OWpYUWt0cVIrK25hUgo5U3NDSVFEUVR6QmtTcGFjZlZINU8zalhyV2tSOVRKTVBzc1BaNTFjcEpXQ1I3TkhNQT09Ci0tLS0tRU5EIENFUlRJRklDQVRFIFJFUVVFU1QtLS0tLQo=';
+
 describe('kubectl certificate', () => {
   const conditions = (name: string): Promise<string> =>
     cluster.ok(['get', 'csr', name, '-o', 'jsonpath={.status.conditions[*].type} {.spec.username}']);
@@ -330,16 +335,23 @@ describe('kubectl certificate', () => {
     );
     assert.equal(await conditions('yes'), 'Approved kubernetes-admin');
     assert.equal(await conditions('no'), 'Denied kubernetes-admin');
-    assert.match(
-      await cluster.refused(['create', '-f', '-'], {
-        stdin: JSON.stringify({
-          apiVersion: 'certificates.k8s.io/v1',
-          kind: 'CertificateSigningRequest',
-          metadata: { name: 'client' },
-          spec: { request: REQUEST, signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'] },
-        }),
+    const forClients = (request: string): CommandOptions => ({
+      stdin: JSON.stringify({
+        apiVersion: 'certificates.k8s.io/v1',
+        kind: 'CertificateSigningRequest',
+        metadata: { name: 'client' },
+        spec: { request, signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'] },
       }),
-      /certificatesigningrequests\.certificates\.k8s\.io "client" is forbidden: failed to parse CSR/,
+    });
+    const { stderr } = await cluster.kubectl(['create', '-f', '-'], forClients(REQUEST));
+    assert.match(stderr, /^Warning: CertificateSigningRequest is not acted on by this cluster yet/);
+    assert.match(
+      await cluster.refused(['create', '-f', '-'], forClients(MASTERS_REQUEST)),
+      /"client" is forbidden: use of kubernetes\.io\/kube-apiserver-client signer with system:masters group is not allowed/,
+    );
+    assert.match(
+      await cluster.refused(['create', '-f', '-'], forClients(Buffer.from('no request').toString('base64'))),
+      /"client" is forbidden: failed to parse CSR: PEM block type must be CERTIFICATE REQUEST/,
     );
   });
 });
