@@ -24,6 +24,7 @@ import { endpointSliceRules } from './discovery/endpoint-slice.ts';
 import { cloneJson, isObject, semanticEqual, setOwn } from './json-object.ts';
 import type { KindRules } from './kind-rules.ts';
 import * as light from './light-defaults.ts';
+import * as lightly from './light-validation.ts';
 import {
   nameRule,
   prepareMetadataForCreate,
@@ -35,7 +36,9 @@ import { dns1123Subdomain } from './names.ts';
 import type { KubeObject } from './object.ts';
 import { clusterRoleRules, roleRules } from './rbac/role.ts';
 import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.ts';
+import { loadSchema } from './schema/schema.ts';
 import type { ResourceDefinition } from './scheme.ts';
+import { checkStructure } from './structural/check-structure.ts';
 
 /**
  * What a kind does when it is written. The order of a write is: decode, name generation, `applyDefaults` (before admission changes the
@@ -108,7 +111,19 @@ const rulesOf = new Map<string, KindRules>([
   ['events.k8s.io/Event', eventRules],
   ['flowcontrol.apiserver.k8s.io/FlowSchema', light.flowSchemaRules],
   ['flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration', light.priorityLevelRules],
-  ['networking.k8s.io/Ingress', { ...light.countedRules, initialStatus: () => ({ loadBalancer: {} }) }],
+  [
+    'networking.k8s.io/Ingress',
+    {
+      ...light.countedRules,
+      structural: true,
+      validate: lightly.validateIngress,
+      initialStatus: () => ({ loadBalancer: {} }),
+    },
+  ],
+  [
+    'certificates.k8s.io/CertificateSigningRequest',
+    { structural: true, validate: lightly.validateCertificateRequest, validateUpdate: () => [] },
+  ],
   ['networking.k8s.io/IngressClass', light.countedRules],
   ['networking.k8s.io/NetworkPolicy', light.networkPolicyRules],
   ['policy/PodDisruptionBudget', { ...light.countedRules, ...light.optimisticRules }],
@@ -127,6 +142,8 @@ const rulesOf = new Map<string, KindRules>([
 const uncounted: ReadonlySet<string> = new Set(['status', 'binding']);
 
 type Resource = Pick<ResourceDefinition, 'group' | 'version' | 'kind' | 'namespaced'> & {
+  /** Absent for what is no resource of its own: the schema then checks nothing. */
+  readonly definition?: string;
   readonly subresources: readonly Pick<ResourceDefinition['subresources'][number], 'name'>[];
 };
 
@@ -148,6 +165,7 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
   const hasStatus = resource.subresources.some(({ name }) => name === 'status');
   const counted = rules.generation === true;
   const unconditional = rules.allowUnconditionalUpdate ?? true;
+  const validate = validationOf(resource, rules);
 
   return {
     applyDefaults: (object) => rules.defaults?.(object),
@@ -176,12 +194,12 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
     validateCreate: (object) =>
       withoutRepeats([
         ...(rules.ownMetadata === true ? [] : validateMetadata(object.metadata, resource.namespaced, rule)),
-        ...(rules.validate?.(object) ?? []),
+        ...validate(object),
       ]),
     validateUpdate(object, old, subresource) {
       const causes = validateMetadataUpdate(object.metadata, old.metadata);
       if (rules.validateUpdate !== undefined) causes.push(...rules.validateUpdate(object, old, subresource));
-      else if (subresource === '') causes.push(...(rules.validate?.(object) ?? []));
+      else if (subresource === '') causes.push(...validate(object));
       return withoutRepeats(causes);
     },
     selectableFields: (object) => ({
@@ -194,6 +212,12 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
     allowCreateOnUpdate: rules.allowCreateOnUpdate ?? false,
     allowUnconditionalUpdate: unconditional,
   };
+}
+
+function validationOf({ definition }: Resource, rules: KindRules): (object: KubeObject) => ErrorCause[] {
+  const { validate = () => [], structural = rules.validate === undefined && rules.ownMetadata !== true } = rules;
+  if (!structural || definition === undefined) return validate;
+  return (object) => [...checkStructure(loadSchema(), definition, object), ...validate(object)];
 }
 
 /** One rule may be reached by two ways. */

@@ -17,6 +17,8 @@ export interface KindRules {
   /** On create and, without `validateUpdate`, on update of the object itself. */
   readonly validate?: (object: KubeObject) => ErrorCause[];
   readonly validateUpdate?: (object: KubeObject, old: KubeObject, subresource: string) => ErrorCause[];
+  /** `validate` adds to what the schema says is required and allowed; kinds without it are checked by the schema alone. */
+  readonly structural?: boolean;
   /** In addition to `metadata.name` and `metadata.namespace`. */
   readonly selectableFields?: (object: KubeObject) => Record<string, string>;
   readonly warnings?: (object: KubeObject, old: KubeObject | undefined) => string[];

@@ -16,6 +16,7 @@ import type {
   ValidatingWebhookConfiguration,
 } from './generated/types.ts';
 import type { KindRules } from './kind-rules.ts';
+import { validateAutoscaler, validatePriorityClass, validatePriorityClassUpdate } from './light-validation.ts';
 import { parseApiVersion } from './object.ts';
 import { canonicalizeResourceList } from './quantity.ts';
 
@@ -41,6 +42,8 @@ export const networkPolicyRules: KindRules = {
 };
 
 export const horizontalPodAutoscalerRules: KindRules = {
+  structural: true,
+  validate: validateAutoscaler,
   initialStatus: () => ({ currentMetrics: null, desiredReplicas: 0 }),
   defaults(object) {
     const { spec } = object as unknown as HorizontalPodAutoscaler;
@@ -95,6 +98,9 @@ export const webhookConfigurationRules: KindRules = {
 };
 
 export const priorityClassRules: KindRules = {
+  structural: true,
+  validate: validatePriorityClass,
+  validateUpdate: validatePriorityClassUpdate,
   prepareForCreate(object) {
     object.metadata.generation = 1;
   },

@@ -1,9 +1,12 @@
 import type { PersistentVolume, PersistentVolumeClaim } from '../generated/types.ts';
 import type { KindRules } from '../kind-rules.ts';
+import { validateClaim, validateVolume } from '../light-validation.ts';
 import { canonicalizeResourceList } from '../quantity.ts';
 
-/** Defaults alone: volumes are bound by a controller that comes later. */
+/** Volumes are bound by a controller that comes later. */
 export const persistentVolumeRules: KindRules = {
+  structural: true,
+  validate: validateVolume,
   initialStatus: () => ({ phase: 'Pending' }),
   defaults(object) {
     const { spec } = object as unknown as PersistentVolume;
@@ -16,6 +19,8 @@ export const persistentVolumeRules: KindRules = {
 };
 
 export const persistentVolumeClaimRules: KindRules = {
+  structural: true,
+  validate: validateClaim,
   initialStatus: () => ({ phase: 'Pending' }),
   defaults: (object) => defaultClaimSpec((object as unknown as PersistentVolumeClaim).spec),
 };

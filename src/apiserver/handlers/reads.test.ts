@@ -177,8 +177,9 @@ describe('representations', () => {
     );
   });
 
-  it('answers HEAD like GET, without a body', async () => {
-    const answer = await admin.request('HEAD', `${secrets}/a`);
+  it('answers HEAD like GET where there is no resource, without a body', async () => {
+    assert.equal((await admin.request('HEAD', `${secrets}/a`)).status, 405);
+    const answer = await admin.request('HEAD', '/version');
     assert.deepEqual(
       [answer.status, answer.bytes.length, answer.headers['content-type']],
       [200, 0, 'application/json'],

@@ -214,7 +214,7 @@ describe('certificate signing requests', () => {
 
   it('say who made them, whatever their body says, and are approved by a subresource', async () => {
     const spec = {
-      request: Buffer.from('x').toString('base64'),
+      request: Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\n…').toString('base64'),
       signerName: 'example.com/signer',
       usages: ['client auth'],
       username: 'system:masters-please',
