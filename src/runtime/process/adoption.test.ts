@@ -248,15 +248,27 @@ describe('after kill -9 of Causeway', () => {
   });
 
   it('a killed supervisor of a container is noticed, and the container ends with it', async () => {
-    const { ids, kill } = await hold([containerConfig()]);
+    const { ids, kill, sandboxId } = await hold([
+      containerConfig({ name: 'a' }),
+      containerConfig({ name: 'b', stdin: true, tty: true }),
+      containerConfig({ name: 'c', stdin: true }),
+    ]);
+    const records = ids.map((id) =>
+      JSON.parse(readFileSync(join(options.stateDirectory, 'containers', id, 'container.json'), 'utf8')),
+    );
+    // One while nobody looks, the others then.
     await kill();
+    process.kill(records[2].shim.pid, 'SIGKILL');
     const adopted = await restart();
-    const [id = ''] = ids;
-    const record = JSON.parse(readFileSync(join(options.stateDirectory, 'containers', id, 'container.json'), 'utf8'));
-    process.kill(record.shim.pid, 'SIGKILL');
-    const status = await exitOf(adopted, id);
-    assert.equal(status.exitCode, 137);
-    assert.match(status.message ?? '', /tended/);
-    await until('the end of the container', () => !existsSync(`/proc/${record.init.pid}`));
+    for (const [id = '', record] of [ids[0], ids[1]].map((id, i) => [id, records[i]])) {
+      process.kill(record.shim.pid, 'SIGKILL');
+      const status = await exitOf(adopted, id);
+      assert.equal(status.exitCode, 137);
+      assert.match(status.message ?? '', /tended/);
+    }
+    assert.equal((await adopted.containerStatus(ids[2] ?? '')).exitCode, 255);
+    for (const { init } of records) await until('the end of the container', () => !existsSync(`/proc/${init.pid}`));
+    await adopted.stopPodSandbox(sandboxId);
+    assert.deepEqual(await settledLeftoversOf(options.stateDirectory), []);
   });
 });

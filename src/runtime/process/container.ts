@@ -159,7 +159,10 @@ export class Container extends ContainerState {
 
   async #ended(exitCode: number | undefined): Promise<void> {
     const { init, shim } = this.record;
-    if (exitCode === undefined && init !== undefined) signalProcess(init, 'SIGKILL');
+    if (exitCode === undefined) {
+      if (init !== undefined) signalProcess(init, 'SIGKILL');
+      await killStrays(this.context, [this.directory]);
+    }
     await this.sessions.end();
     if (!hasOwnPidNamespace(this.sandbox.record)) await this.#emptyCgroup();
     // The shim lets go of the pipes now, so that they end when they are empty.
@@ -205,6 +208,8 @@ export class Container extends ContainerState {
     }
     if (init !== undefined) signalProcess(init, 'SIGKILL');
     const known = exitOnDisk(this.directory)?.code;
+    // A shim that was killed leaves what helped it.
+    if (known === undefined) await killStrays(this.context, [this.directory]);
     const message = 'the container ended while Causeway was not running, with an unknown exit code';
     this.#finish(
       known === undefined
