@@ -351,7 +351,7 @@ describe('kubectl certificate', () => {
     );
     assert.match(
       await cluster.refused(['create', '-f', '-'], forClients(Buffer.from('no request').toString('base64'))),
-      /"client" is forbidden: failed to parse CSR: PEM block type must be CERTIFICATE REQUEST/,
+      /"client" is invalid: spec\.request: Invalid value: .*PEM block type must be CERTIFICATE REQUEST/,
     );
   });
 });

@@ -105,8 +105,8 @@ describe('kubectl apply', () => {
     const some = join(folder, 'some');
     await rm(some, { recursive: true, force: true });
     await mkdir(some);
-    await writeFile(join(some, 'a.json'), configMap('pa', {}, { set: 'p' }));
-    await writeFile(join(some, 'b.json'), configMap('pb', {}, { set: 'p' }));
+    await writeFile(join(some, 'a.json'), configMap('pa', { a: '1' }, { set: 'p' }));
+    await writeFile(join(some, 'b.json'), configMap('pb', { b: '1' }, { set: 'p' }));
     assert.equal(await cluster.ok(['apply', '-f', some]), 'configmap/pa created\nconfigmap/pb created\n');
     await rm(join(some, 'b.json'));
     assert.match(

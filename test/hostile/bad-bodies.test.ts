@@ -261,7 +261,7 @@ const rows: readonly Row[] = [
     { body: { metadata: { name: 'x' } } },
     422,
     'Invalid',
-    /dryRun: Unsupported value: "Some"/,
+    /dryRun: Unsupported value: \["Some"\]/,
   ],
   [
     'a wrong type',
