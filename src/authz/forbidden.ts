@@ -1,17 +1,20 @@
+import { goQuote } from '../api/field-error.ts';
 import { CausewayError, qualifiedResource } from '../lib/errors.ts';
 import type { Attributes } from './authorizer.ts';
 
 /** The sentence without the leading `pods is forbidden: `, as `kubectl auth can-i` and audit lines use it. */
 export function forbiddenMessage(attributes: Attributes): string {
-  const user = `User ${JSON.stringify(attributes.user.username)}`;
-  if (!attributes.resourceRequest) {
-    return `${user} cannot ${attributes.verb} path ${JSON.stringify(attributes.path)}`;
-  }
-  const resource =
-    attributes.subresource === '' ? attributes.resource : `${attributes.resource}/${attributes.subresource}`;
-  const where =
-    attributes.namespace === '' ? 'at the cluster scope' : `in the namespace ${JSON.stringify(attributes.namespace)}`;
-  return `${user} cannot ${attributes.verb} resource ${JSON.stringify(resource)} in API group ${JSON.stringify(attributes.apiGroup)} ${where}`;
+  const { resourceRequest, verb, path, resource, subresource, apiGroup, namespace } = attributes;
+  const user = `User ${goQuote(attributes.user.username)}`;
+  if (!resourceRequest) return sanitized(`${user} cannot ${verb} path ${goQuote(path)}`);
+  const what = goQuote(subresource === '' ? resource : `${resource}/${subresource}`);
+  const where = namespace === '' ? 'at the cluster scope' : `in the namespace ${goQuote(namespace)}`;
+  return sanitized(`${user} cannot ${verb} resource ${what} in API group ${goQuote(apiGroup)} ${where}`);
+}
+
+/** Nothing that a caller chose may look like HTML to whoever shows the sentence. */
+function sanitized(sentence: string): string {
+  return sentence.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 /** 403 with Kubernetes' sentence: `pods is forbidden: User "x" cannot list resource "pods" in API group "" in the namespace "default"`. */
@@ -26,7 +29,7 @@ export function forbidden(attributes: Attributes, reason: string): CausewayError
 /** `pods "x" is forbidden: why`, `pods is forbidden: why` without a name: `apierrors.NewForbidden`. */
 export function forbiddenResource(group: string, resource: string, name: string, why: string): CausewayError {
   const qualified = qualifiedResource(group, resource);
-  const what = name === '' ? qualified : `${qualified} ${JSON.stringify(name)}`;
+  const what = name === '' ? qualified : `${qualified} ${goQuote(name)}`;
   return new CausewayError('Forbidden', `${what} is forbidden: ${why}`, {
     details: { ...(name === '' ? {} : { name }), ...(group === '' ? {} : { group }), kind: resource },
   });
