@@ -71,7 +71,7 @@ export function sandboxConfig(pod: Pod, attempt: number, logsDirectory: string):
 }
 
 function hostnameOf(pod: Pod): string {
-  const name = pod.spec?.hostname ?? pod.metadata.name ?? '';
+  const name = pod.spec?.hostnameOverride ?? pod.spec?.hostname ?? pod.metadata.name ?? '';
   // Linux allows 64 bytes; Kubernetes cuts at 63 and drops what must not end a host name.
   return name.slice(0, 63).replace(/[-.]+$/, '');
 }
@@ -217,11 +217,26 @@ export function unsupportedByKubelet(pod: Pod): readonly string[] {
   return found;
 }
 
+/** A policy of its own is that of a sidecar, or else the pod's: no other is followed. */
+function hasOwnRestartPolicy(pod: Pod, { name, restartPolicy = '' }: Container): boolean {
+  if (restartPolicy === '') return false;
+  const isInit = (pod.spec?.initContainers ?? []).some((c) => c.name === name);
+  return restartPolicy !== (isInit ? 'Always' : (pod.spec?.restartPolicy ?? 'Always'));
+}
+
 function unsupportedInContainer(container: Container, path: string, containers: number, pod: Pod): string[] {
   const found: string[] = [];
   if ((container.volumeDevices ?? []).length > 0) found.push(`${path}.volumeDevices`);
   if ((container.restartPolicyRules ?? []).length > 0) found.push(`${path}.restartPolicyRules`);
   if ((container.resources?.claims ?? []).length > 0) found.push(`${path}.resources.claims`);
+  for (const name of Object.keys(container.resources?.limits ?? {})) {
+    // Nothing measures a disk's room, and no huge page is given out.
+    if (name === 'ephemeral-storage' || name.startsWith('hugepages-')) found.push(`${path}.resources.limits[${name}]`);
+  }
+  (container.env ?? []).forEach((variable, i) => {
+    if (variable.valueFrom?.fileKeyRef !== undefined) found.push(`${path}.env[${i}].valueFrom.fileKeyRef`);
+  });
+  if (hasOwnRestartPolicy(pod, container)) found.push(`${path}.restartPolicy`);
   const security = container.securityContext;
   if (security?.seLinuxOptions !== undefined) found.push(`${path}.securityContext.seLinuxOptions`);
   if (security?.windowsOptions !== undefined) found.push(`${path}.securityContext.windowsOptions`);
