@@ -213,6 +213,14 @@ test('fields that restrict and are not enforced are refused by name', async () =
     'services "s" is forbidden: spec.loadBalancerSourceRanges is not enforced by this cluster yet',
   );
   await chain.run(request('services', { operation: 'UPDATE', object: ranges, oldObject: ranges }));
+  const plain = service({ type: 'LoadBalancer' });
+  const annotations = { 'service.beta.kubernetes.io/load-balancer-source-ranges': '10.0.0.0/8' };
+  const annotated = { ...plain, metadata: { ...plain.metadata, annotations } };
+  const update = { operation: 'UPDATE', object: annotated, oldObject: plain } as const;
+  assert.match(
+    (await refusalOf(chain.run(request('services', update)))).message,
+    /metadata\.annotations\[service\.beta\.kubernetes\.io\/load-balancer-source-ranges\] is not enforced/,
+  );
 });
 
 test('external IPs are not added (CVE-2020-8554)', async () => {

@@ -34,9 +34,16 @@ const refusedFields: ReadonlyMap<string, (object: KubeObject) => readonly string
   ['services', serviceFields],
 ]);
 
+/** What `spec.loadBalancerSourceRanges` was before it was a field; it still counts. */
+const sourceRanges = 'service.beta.kubernetes.io/load-balancer-source-ranges';
+
 function serviceFields(object: KubeObject): readonly string[] {
-  const spec = (object as unknown as Service).spec;
-  return (spec?.loadBalancerSourceRanges ?? []).length > 0 ? ['spec.loadBalancerSourceRanges'] : [];
+  const { metadata, spec } = object as unknown as Service;
+  const annotated = (metadata.annotations?.[sourceRanges] ?? '') !== '';
+  return [
+    ...((spec?.loadBalancerSourceRanges ?? []).length > 0 ? ['spec.loadBalancerSourceRanges'] : []),
+    ...(annotated ? [`metadata.annotations[${sourceRanges}]`] : []),
+  ];
 }
 
 /** Refuses what would fail open. Deleting is always allowed. */

@@ -230,8 +230,8 @@ function unsupportedInContainer(container: Container, path: string, containers: 
   if ((container.restartPolicyRules ?? []).length > 0) found.push(`${path}.restartPolicyRules`);
   if ((container.resources?.claims ?? []).length > 0) found.push(`${path}.resources.claims`);
   for (const name of Object.keys(container.resources?.limits ?? {})) {
-    // Nothing measures a disk's room, and no huge page is given out.
-    if (name === 'ephemeral-storage' || name.startsWith('hugepages-')) found.push(`${path}.resources.limits[${name}]`);
+    // Nothing measures a disk's room. What else a node has not, the scheduler finds nowhere.
+    if (name === 'ephemeral-storage') found.push(`${path}.resources.limits[${name}]`);
   }
   (container.env ?? []).forEach((variable, i) => {
     if (variable.valueFrom?.fileKeyRef !== undefined) found.push(`${path}.env[${i}].valueFrom.fileKeyRef`);
