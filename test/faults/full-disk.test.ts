@@ -8,6 +8,7 @@ import type { Pod } from '../../src/api/generated/types.ts';
 import { COMMIT_MARGIN_BYTES } from '../../src/storage/limits.ts';
 import { type ApiAnswer, refusal } from '../hostile/support/api-client.ts';
 import { startTarget, type Target } from '../hostile/support/target.ts';
+import { leftovers } from '../support/leftovers.ts';
 import { shellPod, WAIT } from '../support/pods.ts';
 
 /** The file system of the data directory is full: clear errors, nothing acknowledged is lost, and all is well when there is room again. */
@@ -157,6 +158,23 @@ describe('a full disk', () => {
     // How it ended is still known.
     const ending = await target.cluster.json<Pod>(['get', 'pod', 'ending']);
     assert.equal(ending.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 143);
+  });
+
+  it('can be stopped with its pods while it is full', { timeout: 120_000, skip }, async () => {
+    await target.cluster.ok([
+      'wait',
+      '--for=condition=Ready',
+      'pod/steady',
+      'pod/chatty',
+      'pod/fresh',
+      '--timeout=30s',
+    ]);
+    await fillUp();
+    assert.equal(await target.cluster.terminate(), 0);
+    assert.deepEqual(await leftovers(directory), []);
+    assert.doesNotMatch(target.cluster.output(), /a pod was not stopped/);
+    await rm(ballast);
+    target = await startTarget({ dataDirectory: directory });
   });
 
   it('survives being killed while it is full', { timeout: 120_000, skip }, async () => {

@@ -17,12 +17,13 @@ const READY_TIMEOUT_MS = 60_000;
 /** Milliseconds for a cluster to end, its pods' grace periods included. */
 const STOP_TIMEOUT_MS = 90_000;
 
-const unstopped = new Set<TestCluster>();
+/** By data directory: who goes on with one takes the place of who had it. */
+const unstopped = new Map<string, TestCluster>();
 
 // A test that fails in the middle leaves its clusters to this. Benches start clusters too, and have no hooks.
 if (/\.test\.[jt]s$/.test(process.argv[1] ?? '')) {
   after(async () => {
-    for (const cluster of unstopped) await cluster.stop();
+    for (const cluster of unstopped.values()) await cluster.stop();
   });
 }
 
@@ -194,7 +195,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     },
     terminate,
     stop: async () => {
-      unstopped.delete(cluster);
+      unstopped.delete(dataDirectory);
       try {
         if ((await terminate()) !== 0) await endCluster(dataDirectory);
       } finally {
@@ -203,7 +204,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
       }
     },
   };
-  unstopped.add(cluster);
+  unstopped.set(dataDirectory, cluster);
   return cluster;
 }
 

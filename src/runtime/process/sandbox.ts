@@ -185,7 +185,12 @@ export class Sandbox {
 
   /** From now on nothing starts in it, also when Causeway dies before it is stopped. */
   retire(): void {
-    if (!this.#record.stopped) this.#save({ stopped: true });
+    try {
+      if (!this.#record.stopped) this.#save({ stopped: true });
+    } catch (error) {
+      // A disk that is full must not keep a pod running.
+      this.#context.log.warn('the stop of a pod sandbox could not be written down', { error: String(error) });
+    }
     this.#starting?.callOff.abort();
   }
 
