@@ -2,6 +2,7 @@ import type { Codec } from '../../api/codec/codec.ts';
 import type { KubeObject, ObjectMeta } from '../../api/object.ts';
 import type { ResourceDefinition } from '../../api/scheme.ts';
 import { type IncludeObject, makeTable, parseIncludeObject } from '../../api/table/table.ts';
+import { CausewayError } from '../../lib/errors.ts';
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
 import { contentTypes, type Representation } from './accept.ts';
@@ -78,6 +79,17 @@ export function encode(
   return Buffer.from(representation.pretty ? `${JSON.stringify(value, null, 2)}\n` : JSON.stringify(value));
 }
 
+/** One object's shape was asked for a list, or the other way round. Kubernetes names its own type. */
+function wrongShape(
+  asked: string,
+  is: string,
+  { group, kind }: Pick<ResourceDefinition, 'group' | 'kind'>,
+  suffix: string,
+): CausewayError {
+  const type = `*${group === '' ? 'core' : group.split('.')[0]}.${kind}${suffix}`;
+  return new CausewayError('NotAcceptable', `you requested ${asked}, but the requested object is ${is} (${type})`);
+}
+
 /** Sends one object as the client wants it; its stored bytes unchanged where that is what it wants. */
 export function respondObject(
   machinery: Machinery,
@@ -94,6 +106,7 @@ export function respondObject(
     }
     return respondBytes(request, status, contentType, encode(machinery.codec, sendable.object(), representation));
   }
+  if (representation.as === 'PartialObjectMetadataList') throw wrongShape(representation.as, 'not a list', kind, '');
   const object = sendable.object();
   const shown =
     representation.as === 'Table'
@@ -135,6 +148,8 @@ export function respondObjects(
   let shown: KubeObject;
   if (representation.as === 'Table') {
     shown = tableOf(machinery, resource, objects, metadata, includeObject(request.query), representation.version);
+  } else if (representation.as === 'PartialObjectMetadata') {
+    throw wrongShape(representation.as, 'a list', resource, 'List');
   } else if (representation.as !== undefined) {
     shown = {
       kind: 'PartialObjectMetadataList',

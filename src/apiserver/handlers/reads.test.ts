@@ -127,6 +127,17 @@ describe('representations', () => {
     const list = await admin.get(secrets, { accept: partialList });
     assert.equal(list.json.kind, 'PartialObjectMetadataList');
     assert.ok(list.json.items.every((i: object) => !('data' in i)));
+    const wrongList = await admin.get(secrets, { accept: partial });
+    const wrongOne = await admin.get(`${secrets}/a`, { accept: partialList });
+    assert.deepEqual(
+      [wrongList.status, wrongList.json.message, wrongOne.status, wrongOne.json.message],
+      [
+        406,
+        'you requested PartialObjectMetadata, but the requested object is a list (*core.SecretList)',
+        406,
+        'you requested PartialObjectMetadataList, but the requested object is not a list (*core.Secret)',
+      ],
+    );
   });
 
   it('negotiates', async () => {
