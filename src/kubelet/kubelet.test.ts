@@ -131,6 +131,24 @@ describe('a kubelet', () => {
     assert.deepEqual([volume, log].map(existsSync), [true, true]);
   });
 
+  it("serves the log of a container's last run, and that as the previous one too, while it waits to run again", async () => {
+    await start(pod());
+    const served = servedPods(() => kubelet.pods(), kubelet.view);
+    const main = () => served.find('default', 'p')?.containers[0];
+    const exit = async (attempt: number): Promise<string> => {
+      await until(`run ${attempt}`, () => main()?.running !== undefined && main()?.state.kind === 'running');
+      const [run] = (await runtime.listContainers()).filter(({ config }) => config.attempt === attempt);
+      runtime.exit(run?.id ?? '', 1);
+      return run?.id ?? '';
+    };
+    await exit(0);
+    await until('the restart', () => main()?.previous !== undefined);
+    const second = await exit(1);
+    await until('the back-off', () => main()?.state.kind === 'waiting' && main()?.previous?.id === `fake://${second}`);
+    assert.equal(main()?.running, undefined);
+    assert.match(main()?.previous?.logPath ?? '', /\/main\/1\.log$/);
+  });
+
   it('serves the newest pod of a name, while the one before it still ends', async () => {
     runtime.hooks.endsWhenAsked = () => false;
     await start(pod({}, { uid: 'first' }));

@@ -1,4 +1,4 @@
-import type { Container, Pod } from '../api/generated/types.ts';
+import type { ContainerStatus as ApiContainerStatus, Container, Pod } from '../api/generated/types.ts';
 import type { ContainerStatus } from '../runtime/runtime.ts';
 import type { RuntimeView } from './runtime-view.ts';
 import type {
@@ -40,37 +40,41 @@ function servedPod(pod: Pod, view: RuntimeView): ServedPod {
 function servedContainer(
   pod: Pod,
   spec: Container,
-  all: readonly ContainerStatus[],
+  runs: readonly ContainerStatus[],
   view: RuntimeView,
 ): ServedContainer {
-  const runs = all
-    .filter((run) => run.config.name === spec.name)
-    .sort((a, b) => b.config.attempt - a.config.attempt || b.createdAt - a.createdAt);
-  const [current, before] = runs;
-  const instance = (run: ContainerStatus): ContainerInstance => ({
-    id: run.id,
-    logPath: run.logPath,
-    get ended() {
-      return view.exitOf(run.id);
-    },
-  });
+  const running = runs.find((run) => run.config.name === spec.name && run.state === 'running');
+  const instance = (reference: string): ContainerInstance => {
+    const run = runs.find(({ id }) => reference.endsWith(`://${id}`));
+    return {
+      id: reference,
+      logPath: run?.logPath,
+      get ended() {
+        return run === undefined ? Promise.resolve() : view.exitOf(run.id);
+      },
+    };
+  };
+  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  const status = statuses.find(({ name }) => name === spec.name);
+  const last = status?.lastState?.terminated?.containerID;
   return {
     name: spec.name,
     tty: spec.tty === true,
-    state: stateOf(pod, spec, current, instance),
-    previous: before === undefined ? undefined : instance(before),
+    running: running === undefined ? undefined : { id: running.id, startedAt: running.startedAt ?? running.createdAt },
+    state: stateOf(status, instance),
+    previous: last === undefined ? undefined : instance(last),
   };
 }
 
 function stateOf(
-  pod: Pod,
-  spec: Container,
-  current: ContainerStatus | undefined,
-  instance: (run: ContainerStatus) => ContainerInstance,
+  status: ApiContainerStatus | undefined,
+  instance: (reference: string) => ContainerInstance,
 ): ContainerState {
-  if (current?.state === 'running') return { kind: 'running', instance: instance(current) };
-  if (current?.state === 'exited') return { kind: 'terminated', instance: instance(current) };
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-  const reason = statuses.find((s) => s.name === spec.name)?.state?.waiting?.reason;
-  return { kind: 'waiting', reason: reason ?? 'ContainerCreating' };
+  const { running, terminated, waiting } = status?.state ?? {};
+  if (running !== undefined) return { kind: 'running', instance: instance(status?.containerID ?? '') };
+  if (terminated !== undefined) {
+    const reference = terminated.containerID;
+    return { kind: 'terminated', instance: reference === undefined ? undefined : instance(reference) };
+  }
+  return waiting === undefined ? { kind: 'unknown' } : { kind: 'waiting', reason: waiting.reason ?? '' };
 }

@@ -1,11 +1,16 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { PodProvider } from './pod-provider.ts';
 
+/** The labels that Kubernetes' kubelet has. */
+const REQUEST_LABELS = ['method', 'path', 'server_type', 'long_running'] as const;
+type RequestLabel = (typeof REQUEST_LABELS)[number];
+const LONG_RUNNING: ReadonlySet<string> = new Set(['exec', 'attach', 'portForward']);
+
 /** `/metrics`: how the kubelet itself does. */
 export class KubeletMetrics {
   readonly registry = new Registry();
-  readonly #requests: Counter<'method' | 'path' | 'code'>;
-  readonly #durations: Histogram<'method' | 'path'>;
+  readonly #requests: Counter<RequestLabel>;
+  readonly #durations: Histogram<RequestLabel>;
   readonly #sessions: Gauge<'kind'>;
 
   constructor(pods: PodProvider) {
@@ -13,13 +18,13 @@ export class KubeletMetrics {
     this.#requests = new Counter({
       name: 'kubelet_http_requests_total',
       help: 'Number of the http requests received since the server started',
-      labelNames: ['method', 'path', 'code'],
+      labelNames: REQUEST_LABELS,
       registers,
     });
     this.#durations = new Histogram({
       name: 'kubelet_http_requests_duration_seconds',
       help: 'Duration in seconds to serve http requests',
-      labelNames: ['method', 'path'],
+      labelNames: REQUEST_LABELS,
       registers,
     });
     this.#sessions = new Gauge({
@@ -44,7 +49,9 @@ export class KubeletMetrics {
       collect() {
         this.reset();
         for (const pod of pods.pods()) {
-          for (const { state } of pod.containers) this.inc({ container_state: stateNames[state.kind] });
+          for (const { running, state } of pod.containers) {
+            this.inc({ container_state: running === undefined ? stateNames[state.kind] : 'running' });
+          }
         }
       },
     });
@@ -59,9 +66,10 @@ export class KubeletMetrics {
   }
 
   /** `path` is the kind of a route, never what a client wrote. */
-  request(method: string, path: string, code: number, seconds: number): void {
-    this.#requests.inc({ method, path, code });
-    this.#durations.observe({ method, path }, seconds);
+  request(method: string, path: string, seconds: number): void {
+    const labels = { method, path, server_type: 'readwrite', long_running: String(LONG_RUNNING.has(path)) };
+    this.#requests.inc(labels);
+    this.#durations.observe(labels, seconds);
   }
 
   /** Call the answer when the session ended. */
@@ -71,4 +79,4 @@ export class KubeletMetrics {
   }
 }
 
-const stateNames = { waiting: 'created', running: 'running', terminated: 'exited' } as const;
+const stateNames = { unknown: 'unknown', waiting: 'created', running: 'running', terminated: 'exited' } as const;

@@ -93,7 +93,10 @@ const runtime: Pick<Runtime, 'exec' | 'attach' | 'portForward' | 'containerStats
 const ended = Promise.withResolvers<void>();
 
 function pods(): readonly ServedPod[] {
-  const running = { id: 'id-c', logPath: join(folder, 'c.log'), ended: ended.promise };
+  const running = { id: 'process://id-c', logPath: join(folder, 'c.log'), ended: ended.promise };
+  const now = { id: 'id-c', startedAt: Date.parse('2026-11-24T08:00:01.500Z') };
+  const removed = { id: 'process://gone', logPath: undefined, ended: Promise.resolve() };
+  const waiting = { kind: 'waiting', reason: 'ContainerCreating' } as const;
   return [
     {
       namespace: 'default',
@@ -102,8 +105,9 @@ function pods(): readonly ServedPod[] {
       object: { metadata: { name: 'web', namespace: 'default' }, status: { startTime: '2026-11-24T08:00:00Z' } },
       sandboxId: 's-1',
       containers: [
-        { name: 'c', tty: true, state: { kind: 'running', instance: running }, previous: undefined },
-        { name: 'starting', tty: false, state: { kind: 'waiting', reason: 'ContainerCreating' }, previous: undefined },
+        { name: 'c', tty: true, running: now, state: { kind: 'running', instance: running }, previous: undefined },
+        { name: 'starting', tty: false, running: undefined, state: waiting, previous: undefined },
+        { name: 'unknown', tty: false, running: undefined, state: { kind: 'unknown' }, previous: removed },
       ],
     },
     { namespace: 'default', name: 'new', uid: 'u-2', object: {}, sandboxId: undefined, containers: [] },
@@ -332,10 +336,22 @@ test('plain pages', async () => {
     (await ask('/metrics/resource')).body,
     /^pod_memory_working_set_bytes\{namespace="default",pod="web"\} 4096 \d+$/m,
   );
+  const resources = (await ask('/metrics/resource')).body;
+  assert.match(
+    resources,
+    /^container_start_time_seconds\{container="c",namespace="default",pod="web"\} 1795507201\.5$/m,
+  );
+  assert.match(resources, /^resource_scrape_error 0$/m);
   const summary = JSON.parse((await ask('/stats/summary')).body) as {
-    node: { nodeName: string };
-    pods: { podRef: object; memory: { usageBytes: number } }[];
+    node: { nodeName: string; fs?: object };
+    pods: { podRef: object; startTime: string; memory: { usageBytes: number }; containers: { startTime: string }[] }[];
   };
+  assert.deepEqual(
+    [summary.pods[0]?.startTime, summary.pods[0]?.containers[0]?.startTime],
+    ['2026-11-24T08:00:00Z', '2026-11-24T08:00:01Z'],
+  );
+  const short = JSON.parse((await ask('/stats/summary?only_cpu_and_memory=true')).body) as typeof summary;
+  assert.deepEqual([summary.node.fs === undefined, short.node.fs === undefined], [false, true]);
   assert.equal(summary.node.nodeName, 'n1');
   assert.deepEqual(
     summary.pods.map(({ podRef, memory }) => [podRef, memory.usageBytes]),
@@ -363,11 +379,19 @@ test('logs, and why there are none', async () => {
       'container "starting" in pod "web" is waiting to start: ContainerCreating',
     ],
     ['/containerLogs/default/web/c?previous=true', 400, 'previous terminated container "c" in pod "web" not found'],
+    ['/containerLogs/default/web/unknown', 400, 'container "unknown" in pod "web" is not available'],
+    ['/containerLogs/default/web/c?tailLines=', 400, '{"message": "Unable to decode query."}'],
     ['/containerLogs/default/web/c?tailLines=x', 400, '{"message": "Unable to decode query."}'],
     ['/containerLogs/default/web/c?tailLines=-1', 422, '{"message": "Invalid request."}'],
   ] as const) {
     assert.deepEqual(await ask(path), { status, body, type: 'text/plain; charset=utf-8' });
   }
+  // As with Kubernetes, of a run that was removed meanwhile.
+  assert.deepEqual(await ask('/containerLogs/default/web/unknown?previous=true'), {
+    status: 200,
+    body: 'unable to retrieve container logs for process://gone',
+    type: 'text/plain',
+  });
 });
 
 test('a log is followed until the container ends', async () => {
@@ -486,9 +510,10 @@ test('refusals of upgrades, in the words of Kubernetes', async () => {
     ['/exec/default/web/u-2/c?command=ls&output=1', 404, 'pod does not exist'],
     ['/exec/default/web/none?command=ls&output=1', 500, 'container not found ("none")'],
     ['/exec/default/web/starting?command=ls&output=1', 500, 'container not found ("starting")'],
+    ['/attach/default/web/starting?output=1', 500, 'container starting not found in pod web_default'],
     ['/exec/default/web/c?command=ls', 400, 'you must specify at least 1 of stdin, stdout, stderr'],
     ['/exec/default/web/c?output=1', 400, 'you must specify a command'],
-    ['/portForward/default/new?port=80', 500, 'sandbox for pod "new" is not ready'],
+    ['/portForward/default/new?port=80', 500, 'pod not found ("new_default")'],
     ['/portForward/default/web?port=0', 400, 'port "0" must be > 0'],
     ['/nonsense', 404, '404 page not found'],
     ['/pods', 400, 'this path takes no upgrade'],

@@ -31,7 +31,7 @@ import { answer } from './plain-exchange.ts';
 import { servePlain } from './plain-handlers.ts';
 import type { PodProvider } from './pod-provider.ts';
 import { type Admitted, RequestGuard } from './request-guard.ts';
-import { servePortForward, serveRemoteCommand } from './streaming-handlers.ts';
+import { NotRunning, servePortForward, serveRemoteCommand } from './streaming-handlers.ts';
 
 export interface KubeletServerOptions {
   readonly nodeName: string;
@@ -138,8 +138,7 @@ class Endpoint implements KubeletServer {
     response.on('close', () => {
       gone.abort();
       this.#log(request, path, user, response.statusCode);
-      const seconds = (performance.now() - began) / 1000;
-      this.#metrics.request(request.method ?? '', route?.kind ?? 'other', response.statusCode, seconds);
+      this.#metrics.request(request.method ?? '', route?.kind ?? 'other', (performance.now() - began) / 1000);
     });
     try {
       const admitted = await this.#admit(request, false);
@@ -168,9 +167,11 @@ class Endpoint implements KubeletServer {
 
   async #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const path = pathOf(request);
+    const began = performance.now();
     // Node took its own listeners away.
     socket.on('error', () => undefined);
     let user = '';
+    let kind = 'other';
     try {
       const admitted = await this.#admit(request, true);
       user = admitted.user.username;
@@ -180,6 +181,7 @@ class Endpoint implements KubeletServer {
           ? new CausewayError('NotFound', '404 page not found')
           : new CausewayError('BadRequest', 'this path takes no upgrade');
       }
+      kind = route.kind;
       if (this.#sessions.size >= MAX_STREAMING_SESSIONS) {
         throw new CausewayError('TooManyRequests', `more than ${MAX_STREAMING_SESSIONS} streaming sessions`);
       }
@@ -194,6 +196,8 @@ class Endpoint implements KubeletServer {
       const { status, body } = plainAnswer(error);
       this.#log(request, path, user, status);
       if (socket.writable) refuseUpgrade(socket, status, body);
+    } finally {
+      this.#metrics.request(request.method ?? '', kind, (performance.now() - began) / 1000);
     }
   }
 
@@ -278,7 +282,7 @@ class Endpoint implements KubeletServer {
   }
 
   #report(request: IncomingMessage, error: unknown): void {
-    if (error instanceof CausewayError && !isCode(error, 'InternalError')) return;
+    if (error instanceof NotRunning || (error instanceof CausewayError && !isCode(error, 'InternalError'))) return;
     // What a client breaks is told in debug only: else it could fill the log.
     const level = isPeersFault(error) ? 'debug' : 'error';
     this.#o.log[level]('a request failed', { method: request.method, error: String(error) });

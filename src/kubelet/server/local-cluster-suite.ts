@@ -128,14 +128,15 @@ export async function startLocalCluster(): Promise<LocalCluster> {
 }
 
 function servedPod(logPath: string): ServedPod {
-  const instance = { id: 'id-c', logPath, ended: new Promise<void>(() => undefined) };
+  const instance = { id: 'process://id-c', logPath, ended: new Promise<void>(() => undefined) };
+  const running = { id: 'id-c', startedAt: 0 };
   return {
     namespace: 'default',
     name: 'web',
     uid: 'u-1',
     object: pod,
     sandboxId: 's-1',
-    containers: [{ name: 'c', tty: false, state: { kind: 'running', instance }, previous: undefined }],
+    containers: [{ name: 'c', tty: false, running, state: { kind: 'running', instance }, previous: undefined }],
   };
 }
 

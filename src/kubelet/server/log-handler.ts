@@ -26,6 +26,11 @@ export async function serveLogs(
   const instance = logInstance(pod.name, container, previous);
   response.writeHead(200, { 'content-type': 'text/plain' });
   response.flushHeaders();
+  if (instance.logPath === undefined) {
+    // As Kubernetes' kubelet says it, and where.
+    response.end(`unable to retrieve container logs for ${instance.id}`);
+    return;
+  }
   for await (const text of readLog({ path: instance.logPath, ended: instance.ended }, options, request.signal)) {
     if (!response.write(text)) await once(response, 'drain', { signal: request.signal }).catch(() => undefined);
     if (request.signal.aborted) break;

@@ -8,7 +8,7 @@ const now = instance('now');
 const before = instance('before');
 
 function choose(state: ContainerState, previous: ContainerInstance | undefined, wantPrevious = false): string {
-  return logInstance('web', { name: 'c', tty: false, state, previous }, wantPrevious).id;
+  return logInstance('web', { name: 'c', tty: false, running: undefined, state, previous }, wantPrevious).id;
 }
 
 test('which run of a container has the log that is meant', () => {
@@ -22,6 +22,7 @@ test('which run of a container has the log that is meant', () => {
 for (const [state, previous, message] of [
   [{ kind: 'running', instance: now }, true, 'previous terminated container "c" in pod "web" not found'],
   [{ kind: 'terminated', instance: undefined }, false, 'container "c" in pod "web" is terminated'],
+  [{ kind: 'unknown' }, false, 'container "c" in pod "web" is not available'],
   [
     { kind: 'waiting', reason: 'ContainerCreating' },
     false,

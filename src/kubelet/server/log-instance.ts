@@ -16,6 +16,8 @@ export function logInstance(podName: string, container: ServedContainer, previou
   }
   const { state } = container;
   switch (state.kind) {
+    case 'unknown':
+      throw badRequest(`${which} is not available`);
     case 'running':
       return state.instance;
     case 'terminated': {

@@ -17,6 +17,9 @@ for (const [query, previous, options] of [
   ['sinceSeconds=60', false, { ...plain, since: NOW - 60_000 }],
   ['sinceTime=2026-11-24T07:00:00Z', false, { ...plain, since: NOW - 3_600_000 }],
   ['sinceTime=2026-11-24T09:00:00.5%2B02:00', false, { ...plain, since: NOW - 3_599_500 }],
+  ['sinceTime=&sinceSeconds=1', false, { ...plain, since: NOW - 1_000 }],
+  ['sinceTime=null', false, plain],
+  ['tailLines=3&sinceSeconds=60&limitBytes=9', false, { ...plain, tailLines: 3, since: NOW - 60_000, limitBytes: 9 }],
   ['stream=Stderr', false, { ...plain, stream: 'stderr' }],
   ['stream=All&tailLines=1', false, { ...plain, tailLines: 1 }],
 ] as const) {
@@ -25,6 +28,9 @@ for (const [query, previous, options] of [
 
 for (const query of [
   'tailLines=x',
+  'tailLines=',
+  'limitBytes=',
+  'sinceSeconds=',
   'tailLines=1.5',
   'limitBytes=99999999999999999999',
   'sinceTime=yesterday',

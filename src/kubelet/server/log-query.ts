@@ -41,14 +41,14 @@ export function flag(value: string | null): boolean {
 }
 
 function integer(value: string | null): number | undefined {
-  if (value === null || value === '') return undefined;
+  if (value === null) return undefined;
   if (!/^[+-]?\d{1,15}$/.test(value)) throw undecodable();
   return Number(value);
 }
 
 /** RFC 3339. */
 function time(value: string | null): number | undefined {
-  if (value === null || value === '') return undefined;
+  if (value === null || value === '' || value === 'null') return undefined;
   const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(value) ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(ms)) throw undecodable();
   return ms;

@@ -6,6 +6,7 @@ import type { KubeletMetrics } from './kubelet-metrics.ts';
 import type { KubeletRoute } from './kubelet-routes.ts';
 import { MAX_LOG_REQUESTS } from './limits.ts';
 import { serveLogs } from './log-handler.ts';
+import { flag } from './log-query.ts';
 import { answer } from './plain-exchange.ts';
 import type { PodProvider } from './pod-provider.ts';
 import { statsSummary } from './stats-summary.ts';
@@ -59,7 +60,8 @@ export async function servePlain(
     case 'resource':
       return answer(response, 200, PROMETHEUS, resourceMetrics(await readUsage(pods, runtime, request.nowMs)));
     case 'summary': {
-      const summary = statsSummary(await readUsage(pods, runtime, request.nowMs), nodeName, rates);
+      const short = flag(request.query.get('only_cpu_and_memory'));
+      const summary = statsSummary(await readUsage(pods, runtime, request.nowMs), nodeName, rates, short);
       return answer(response, 200, 'application/json', JSON.stringify(summary));
     }
   }

@@ -20,12 +20,24 @@ export interface ServedPod {
 export interface ServedContainer {
   readonly name: string;
   readonly tty: boolean;
+  /** The run that runs now, whatever the status says still: what exec and attach enter. */
+  readonly running: RunningInstance | undefined;
+  /** What the status says, by which the log that is meant is chosen. */
   readonly state: ContainerState;
-  /** The instance before the present one: `lastState.terminated`. */
+  /** The instance before the present one: `lastState.terminated`. While it waits to be started again, the last one there was. */
   readonly previous: ContainerInstance | undefined;
 }
 
+export interface RunningInstance {
+  /** The runtime's. */
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+}
+
 export type ContainerState =
+  /** There is no status yet. */
+  | { readonly kind: 'unknown' }
   /** `ContainerCreating`, `CrashLoopBackOff`, `ErrImagePull`, … */
   | { readonly kind: 'waiting'; readonly reason: string }
   | { readonly kind: 'running'; readonly instance: ContainerInstance }
@@ -34,10 +46,10 @@ export type ContainerState =
 
 /** One run of a container. */
 export interface ContainerInstance {
-  /** The runtime's. */
+  /** As the status has it: `process://…`. */
   readonly id: string;
-  /** Absolute path of its log in CRI format; rotated files lie beside it. */
-  readonly logPath: string;
+  /** Absolute path of its log in CRI format; rotated files lie beside it. Undefined when the run was removed meanwhile. */
+  readonly logPath: string | undefined;
   /** Resolves when it ended and its log is complete; at once for one that has. */
   readonly ended: Promise<void>;
 }

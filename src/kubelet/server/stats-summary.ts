@@ -2,8 +2,8 @@ import { rfc3339 } from '../../lib/clock.ts';
 import type { CpuRates } from './cpu-rates.ts';
 import type { PodUsage, Usage } from './usage.ts';
 
-/** `/stats/summary` (k8s.io/kubelet/pkg/apis/stats/v1alpha1), with what is measured here. */
-export function statsSummary(usage: Usage, nodeName: string, rates: CpuRates): object {
+/** `/stats/summary` (k8s.io/kubelet/pkg/apis/stats/v1alpha1), with what is measured here; of disks not with `onlyCpuAndMemory`. */
+export function statsSummary(usage: Usage, nodeName: string, rates: CpuRates, onlyCpuAndMemory: boolean): object {
   const { node, atMs } = usage;
   const time = rfc3339(atMs);
   const keys = new Set(['node']);
@@ -23,15 +23,19 @@ export function statsSummary(usage: Usage, nodeName: string, rates: CpuRates): o
         usageBytes: node.memoryUsedBytes,
         workingSetBytes: node.memoryUsedBytes,
       },
-      fs: {
-        time,
-        availableBytes: node.fsAvailableBytes,
-        capacityBytes: node.fsCapacityBytes,
-        usedBytes: node.fsCapacityBytes - node.fsAvailableBytes,
-        inodesFree: node.fsInodesFree,
-        inodes: node.fsInodes,
-        inodesUsed: node.fsInodes - node.fsInodesFree,
-      },
+      ...(onlyCpuAndMemory
+        ? {}
+        : {
+            fs: {
+              time,
+              availableBytes: node.fsAvailableBytes,
+              capacityBytes: node.fsCapacityBytes,
+              usedBytes: node.fsCapacityBytes - node.fsAvailableBytes,
+              inodesFree: node.fsInodesFree,
+              inodes: node.fsInodes,
+              inodesUsed: node.fsInodes - node.fsInodesFree,
+            },
+          }),
     },
     pods,
   };
@@ -47,9 +51,9 @@ function podSummary({ pod, containers }: PodUsage, time: string, cpu: (key: stri
   return {
     podRef: { name: pod.name, namespace: pod.namespace, uid: pod.uid },
     startTime,
-    containers: containers.map(({ name, stats }) => ({
+    containers: containers.map(({ name, startedAt, stats }) => ({
       name,
-      startTime,
+      startTime: rfc3339(startedAt),
       cpu: cpu(stats.id, stats.cpuNanoseconds),
       memory: { time, usageBytes: stats.memoryBytes, workingSetBytes: stats.memoryBytes },
     })),

@@ -38,7 +38,7 @@ export async function serveRemoteCommand(
   if (route.kind === 'exec' && query.command.length === 0) {
     throw new CausewayError('BadRequest', 'you must specify a command');
   }
-  const { container, id } = runningContainer(findPod(dependencies.pods, route), route.container);
+  const { container, id } = runningContainer(findPod(dependencies.pods, route), route);
   const { request, socket, head, endSignal } = upgrade;
   const { stdin, stdout, stderr, tty } = query;
   const session = await acceptRemoteCommand(request, socket, head, {
@@ -100,8 +100,7 @@ export async function servePortForward(
   const ports = parsePorts([...query.getAll('port'), ...query.getAll('ports')]);
   const pod = findPod(dependencies.pods, route);
   const { sandboxId } = pod;
-  if (sandboxId === undefined)
-    throw new CausewayError('InternalError', `sandbox for pod ${JSON.stringify(pod.name)} is not ready`);
+  if (sandboxId === undefined) throw new NotRunning(`pod not found (${JSON.stringify(fullName(pod))})`);
   const { request, socket, head, endSignal } = upgrade;
   await acceptPortForward(request, socket, head, {
     podName: pod.name,
@@ -121,12 +120,28 @@ function findPod(pods: PodProvider, route: RemoteCommandRoute | PortForwardRoute
   return pod;
 }
 
-function runningContainer(pod: ServedPod, name: string): { readonly container: ServedContainer; readonly id: string } {
+function runningContainer(
+  pod: ServedPod,
+  { kind, container: name }: RemoteCommandRoute,
+): { readonly container: ServedContainer; readonly id: string } {
   const container = pod.containers.find((candidate) => candidate.name === name);
-  if (container?.state.kind !== 'running') {
-    throw new CausewayError('InternalError', `container not found (${JSON.stringify(name)})`);
+  if (container?.running !== undefined) return { container, id: container.running.id };
+  throw new NotRunning(
+    kind === 'exec'
+      ? `container not found (${JSON.stringify(name)})`
+      : `container ${name} not found in pod ${fullName(pod)}`,
+  );
+}
+
+function fullName({ name, namespace }: ServedPod): string {
+  return `${name}_${namespace}`;
+}
+
+/** What is asked for does not run now. Kubernetes' kubelet answers that with 500; it is no fault of this one. */
+export class NotRunning extends CausewayError {
+  constructor(message: string) {
+    super('InternalError', message);
   }
-  return { container, id: container.state.instance.id };
 }
 
 function idle({ idleTimeoutMs }: StreamingDependencies): { readonly idleTimeoutMs?: number } {

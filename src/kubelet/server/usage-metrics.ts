@@ -7,6 +7,8 @@ interface Family {
   readonly help: string;
   readonly type: 'counter' | 'gauge';
   readonly samples: readonly { readonly labels: Labels; readonly value: number }[];
+  /** Its values are of no moment: no time is told with them. */
+  readonly isTimeless?: boolean;
 }
 
 /** `/metrics/resource`: what metrics-server reads. Times are in ms, as in Kubernetes. */
@@ -21,33 +23,43 @@ export function resourceMetrics(usage: Usage): string {
     [
       family(
         'container_cpu_usage_seconds_total',
-        'Cumulative cpu time consumed by the container in core-seconds',
+        '[STABLE] Cumulative cpu time consumed by the container in core-seconds',
         'counter',
         containers,
         (c) => seconds(c.stats.cpuNanoseconds),
       ),
       family(
         'container_memory_working_set_bytes',
-        'Current working set of the container in bytes',
+        '[STABLE] Current working set of the container in bytes',
         'gauge',
         containers,
         (c) => c.stats.memoryBytes,
       ),
+      {
+        ...family(
+          'container_start_time_seconds',
+          '[STABLE] Start time of the container since unix epoch in seconds',
+          'gauge',
+          containers,
+          (c) => c.startedAt / 1000,
+        ),
+        isTimeless: true,
+      },
       one(
         'node_cpu_usage_seconds_total',
-        'Cumulative cpu time consumed by the node in core-seconds',
+        '[STABLE] Cumulative cpu time consumed by the node in core-seconds',
         'counter',
         seconds(usage.node.cpuNanoseconds),
       ),
       one(
         'node_memory_working_set_bytes',
-        'Current working set of the node in bytes',
+        '[STABLE] Current working set of the node in bytes',
         'gauge',
         usage.node.memoryUsedBytes,
       ),
       {
         name: 'pod_cpu_usage_seconds_total',
-        help: 'Cumulative cpu time consumed by the pod in core-seconds',
+        help: '[STABLE] Cumulative cpu time consumed by the pod in core-seconds',
         type: 'counter',
         samples: pods.map(({ pod, containers: own }) => ({
           labels: podLabels(pod),
@@ -56,14 +68,22 @@ export function resourceMetrics(usage: Usage): string {
       },
       {
         name: 'pod_memory_working_set_bytes',
-        help: 'Current working set of the pod in bytes',
+        help: '[STABLE] Current working set of the pod in bytes',
         type: 'gauge',
         samples: pods.map(({ pod, containers: own }) => ({
           labels: podLabels(pod),
           value: own.reduce((sum, { stats }) => sum + stats.memoryBytes, 0),
         })),
       },
-      one('resource_scrape_error', '1 if there was an error while getting container metrics, 0 otherwise', 'gauge', 0),
+      {
+        ...one(
+          'resource_scrape_error',
+          '[STABLE] 1 if there was an error while getting container metrics, 0 otherwise',
+          'gauge',
+          0,
+        ),
+        isTimeless: true,
+      },
     ],
     usage.atMs,
   );
@@ -132,10 +152,10 @@ function seconds(nanoseconds: bigint): number {
 function format(families: readonly Family[], atMs?: number): string {
   const stamp = atMs === undefined ? '' : ` ${Math.round(atMs)}`;
   return families
-    .flatMap(({ name, help, type, samples }) => [
+    .flatMap(({ name, help, type, samples, isTimeless = false }) => [
       `# HELP ${name} ${help}`,
       `# TYPE ${name} ${type}`,
-      ...samples.map(({ labels, value }) => `${name}${labelText(labels)} ${value}${stamp}`),
+      ...samples.map(({ labels, value }) => `${name}${labelText(labels)} ${value}${isTimeless ? '' : stamp}`),
     ])
     .join('\n')
     .concat('\n');

@@ -4,6 +4,8 @@ import type { PodProvider, ServedPod } from './pod-provider.ts';
 
 export interface ContainerUsage {
   readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
   readonly stats: ContainerStats;
 }
 
@@ -30,8 +32,8 @@ export async function readUsage(
 }
 
 function containersOf(pod: ServedPod, byId: ReadonlyMap<string, ContainerStats>): readonly ContainerUsage[] {
-  return pod.containers.flatMap(({ name, state }) => {
-    const stats = state.kind === 'running' ? byId.get(state.instance.id) : undefined;
-    return stats === undefined ? [] : [{ name, stats }];
+  return pod.containers.flatMap(({ name, running }) => {
+    const stats = running === undefined ? undefined : byId.get(running.id);
+    return running === undefined || stats === undefined ? [] : [{ name, startedAt: running.startedAt, stats }];
   });
 }
