@@ -188,6 +188,10 @@ describe('what a cluster has from its start', () => {
     assert.equal((await admin.get(`${paths}/client-to-apiserver.admin`)).json.kind, 'CommunicationPath');
     assert.equal((await admin.get(`${paths}/nothing`)).status, 404);
     for (const method of ['POST', 'DELETE']) assert.equal((await admin.request(method, paths)).status, 405);
+    for (const options of ['resourceVersionMatch=Exact', 'sendInitialEvents=true', 'watch=1&sendInitialEvents=true']) {
+      assert.equal((await admin.get(`${paths}?${options}`)).status, 422, options);
+    }
+    assert.equal((await admin.get(`${paths}?watch=1&resourceVersion=x`)).status, 400);
     assert.equal((await admin.put(`${paths}/client-to-apiserver.admin`, {})).status, 405);
     const watch = admin.watch(`${paths}?watch=1&resourceVersion=${list.metadata.resourceVersion}`);
     await watch.status;
