@@ -112,7 +112,7 @@ export function validateCertificateRequest(object: KubeObject): ErrorCause[] {
   const { spec } = object as unknown as Partial<CertificateSigningRequest>;
   const causes: ErrorCause[] = [];
   const text = Buffer.from(spec?.request ?? '', 'base64').toString('latin1');
-  if (!/-----BEGIN CERTIFICATE REQUEST-----/.test(text)) {
+  if (/-----BEGIN ([A-Z ]+)-----/.exec(text)?.[1] !== 'CERTIFICATE REQUEST') {
     causes.push(invalidValue('spec.request', spec?.request ?? '', 'PEM block type must be CERTIFICATE REQUEST'));
   }
   if ((spec?.usages ?? []).length === 0) causes.push(required('spec.usages'));
