@@ -14,9 +14,9 @@ interface Seen {
   readonly restarts: Map<string, number>;
 }
 
-/** Kubernetes' back-off before the run with this index: the first restart is at once. */
-function backOffMs(index: number): number {
-  return index < 2 ? 0 : Math.min(300_000, 10_000 * 2 ** (index - 2));
+/** Kubernetes' back-off after so many restarts: the first is at once. */
+function backOffMs(restarts: number): number {
+  return restarts === 0 ? 0 : Math.min(300_000, 10_000 * 2 ** (restarts - 1));
 }
 
 /** What was told of pods, and what in it cannot be right. */
@@ -80,8 +80,11 @@ export class PodHistory {
     return [...this.#pods.values()].map(({ pod }) => pod);
   }
 
-  /** Restarts that came too early. Times are told in seconds. `isExempt`: what happened in between made it right. */
-  checkBackOffs(isExempt: (uid: string, fromMs: number, toMs: number) => boolean): number {
+  /**
+   * Restarts that came too early. Times are told in seconds. `isExempt`: what happened in between made it right; `kills` are the moments when
+   * the kubelet died: the next one begins to count anew. Answers how many times something had to be waited for.
+   */
+  checkBackOffs(isExempt: (uid: string, fromMs: number, toMs: number) => boolean, kills: readonly number[]): number {
     let checked = 0;
     for (const [uid, { pod, runs }] of this.#pods) {
       for (const [name, byId] of runs) {
@@ -91,8 +94,11 @@ export class PodHistory {
           if (next?.index !== run.index + 1 || run.finishedAt === undefined || next.startedAt === undefined) continue;
           const [from, to] = [Date.parse(run.finishedAt), Date.parse(next.startedAt)];
           if (isExempt(uid, from, to + 1000)) continue;
-          checked += backOffMs(next.index) > 0 ? 1 : 0;
-          if (to - from < backOffMs(next.index) - 1000)
+          const epoch = Math.max(0, ...kills.filter((at) => at < from));
+          const restarts = inOrder.slice(0, i + 1).filter((r) => r.index > 0 && Date.parse(r.startedAt ?? '') >= epoch);
+          const wanted = backOffMs(restarts.length);
+          checked += wanted > 0 ? 1 : 0;
+          if (to - from < wanted - 1000)
             this.#complain(pod, `${name} was restarted for the ${next.index}. time after ${(to - from) / 1000} s`);
         }
       }
