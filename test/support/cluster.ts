@@ -23,7 +23,8 @@ const unstopped = new Map<string, TestCluster>();
 // A test that fails in the middle leaves its clusters to this. Benches start clusters too, and have no hooks.
 if (/\.test\.[jt]s$/.test(process.argv[1] ?? '')) {
   after(async () => {
-    for (const cluster of unstopped.values()) await cluster.stop();
+    const stops = await Promise.allSettled([...unstopped.values()].map((cluster) => cluster.stop()));
+    for (const stop of stops) if (stop.status === 'rejected') throw stop.reason;
   });
 }
 
