@@ -82,6 +82,22 @@ export class ContainerEnding {
     }
   }
 
+  /** The same, but `told` is asked again each time that `nextWake` resolves: a grace period that is shorter by then counts. */
+  async allAsTold(
+    told: () => readonly [pod: Pod, graceSeconds: number],
+    nextWake: () => Promise<void>,
+    why: string,
+  ): Promise<void> {
+    let hasEnded = false;
+    const ended = this.all(...told(), why).then(() => {
+      hasEnded = true;
+    });
+    while (!hasEnded) {
+      await Promise.race([ended, nextWake()]);
+      if (!hasEnded) void this.all(...told(), why);
+    }
+  }
+
   /** A shorter grace period counts at once; the stop that runs already ends with this one. */
   #hurry(run: ContainerStatus, graceSeconds: number): Promise<void> {
     return this.#d.runtime

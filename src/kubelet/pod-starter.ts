@@ -4,7 +4,7 @@ import type { PodSandbox, Runtime } from '../runtime/runtime.ts';
 import { type ContainerLifecycle, ContainerStartError } from './container-lifecycle.ts';
 import type { PodAddresses } from './downward.ts';
 import { containersOf } from './pod-config.ts';
-import { runsAgain } from './pod-plan.ts';
+import { type PodPlan, runsAgain } from './pod-plan.ts';
 import type { PodRuns } from './pod-runs.ts';
 import type { Waiting } from './pod-status.ts';
 import type { ActionTarget } from './probes/probe-action.ts';
@@ -26,6 +26,15 @@ export interface StarterDependencies {
   readonly hookEnded: () => void;
   /** A warning about a container, for its events. */
   readonly tell: (container: Container, reason: string, message: string) => void;
+}
+
+/** Where containers are started: what may change in between is asked for each of them. */
+export interface StartPlace {
+  readonly pod: () => Pod;
+  readonly see: () => PodRuns;
+  readonly addresses: () => PodAddresses;
+  readonly volumes: ReadonlyMap<string, PreparedVolume>;
+  readonly signal: AbortSignal;
 }
 
 /** Starts the containers of one pod, and remembers why one could not be started. */
@@ -60,39 +69,47 @@ export class PodStarter {
     return this.#hooks.has(containerId);
   }
 
-  /** True when the container was started; false when that failed, and `failures` says why, or when `signal` aborted. */
-  async start(
-    pod: Pod,
-    { container, attempt }: { readonly container: Container; readonly attempt: number },
+  /**
+   * Starts one after the other, until a postStart hook runs, whose end wakes the worker, or `signal` aborts. `failed`: some could not be
+   * started, and `failures` says why.
+   */
+  async startAll(steps: PodPlan['start'], where: StartPlace): Promise<'started' | 'failed' | 'held'> {
+    let outcome: 'started' | 'failed' | 'held' = 'held';
+    for (const step of steps) {
+      const seen = where.see();
+      if (seen.sandbox === undefined || where.signal.aborted || this.isHooking) return outcome;
+      const started = await this.#start(step, seen, seen.sandbox, where);
+      if (!started) outcome = 'failed';
+      else if (outcome === 'held') outcome = 'started';
+    }
+    return outcome;
+  }
+
+  async #start(
+    { container, attempt }: PodPlan['start'][number],
     { runs }: PodRuns,
-    where: {
-      readonly sandbox: PodSandbox;
-      readonly volumes: ReadonlyMap<string, PreparedVolume>;
-      readonly addresses: PodAddresses;
-    },
-    signal: AbortSignal,
+    sandbox: PodSandbox,
+    { pod: podNow, addresses, volumes, signal }: StartPlace,
   ): Promise<boolean> {
     const { runtime, lifecycle, backoff, clock, refresh } = this.#d;
-    const { sandbox, volumes, addresses } = where;
+    const pod = podNow();
     try {
       const before = runs.get(container.name)?.[0];
       if (before?.state === 'created') await runtime.removeContainer(before.id);
       // It counts whatever comes of it: what cannot be started must not be tried without end.
       if (before?.state === 'exited') backoff.restarting(container, before.finishedAt ?? before.createdAt, clock.now());
-      const id = await lifecycle.start(pod, container, attempt, sandbox, volumes, addresses, signal);
+      const id = await lifecycle.start(pod, container, attempt, sandbox, volumes, addresses(), signal);
       this.#failures.delete(container.name);
       await refresh();
       this.#runHook(pod, container, id, signal);
       return true;
     } catch (error) {
-      if (signal.aborted) {
-        await refresh();
-        return false;
+      if (!signal.aborted) {
+        const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
+        const message = error instanceof Error ? error.message : String(error);
+        this.#failures.set(container.name, { reason, message });
+        this.#d.tell(container, 'Failed', `Error: ${message}`);
       }
-      const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
-      const message = error instanceof Error ? error.message : String(error);
-      this.#failures.set(container.name, { reason, message });
-      this.#d.tell(container, 'Failed', `Error: ${message}`);
       await refresh();
       return false;
     }

@@ -9,12 +9,13 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { ContainerEnding } from './container-ending.ts';
 import type { ContainerLifecycle } from './container-lifecycle.ts';
 import type { PodAddresses } from './downward.ts';
-import { containersOf, gracePeriodSeconds, sandboxConfig } from './pod-config.ts';
+import { containersOf, gracePeriodSeconds } from './pod-config.ts';
 import { recordPodEvent } from './pod-events.ts';
 import { PodHistory } from './pod-history.ts';
 import { type PodPlan, planPod } from './pod-plan.ts';
 import { type Look, PodReporter } from './pod-reporter.ts';
 import { type PodRuns, podRuns } from './pod-runs.ts';
+import { replaceSandbox } from './pod-sandbox.ts';
 import { PodStarter } from './pod-starter.ts';
 import type { Waiting } from './pod-status.ts';
 import { PodVerdict } from './pod-verdict.ts';
@@ -236,7 +237,9 @@ export class PodWorker {
     this.#starter.tellOfBackOff(this.#pod, containersOf(this.#pod), this.#see(), plan.waiting);
     await this.#history.read(containersOf(this.#pod), this.#see());
     if (await this.#history.prune(this.#see())) await this.#d.refresh();
-    const refresh = await this.#refreshVolumes();
+    const refresh = await this.#volumes.refresh(this.#pod, this.#over.signal, (error) =>
+      this.#event('Warning', 'FailedMount', messageOf(error)),
+    );
     return earliest(plan.again, deadlineLeft, retry, refresh);
   }
 
@@ -251,22 +254,16 @@ export class PodWorker {
   }
 
   async #createSandbox(): Promise<number | undefined> {
-    const { runtime } = this.#d;
+    const { runtime, logsDirectory } = this.#d;
     this.#report(new Map());
     await this.#endContainers(': its sandbox is made anew');
-    const old = this.#d.observe().sandboxes;
-    for (const sandbox of old) await runtime.stopPodSandbox(sandbox.id);
-    try {
-      await this.#volumes.get(this.#pod, this.#over.signal, true);
-    } catch (error) {
-      return this.#failed('FailedMount', error);
-    }
-    try {
-      const attempt = Math.max(-1, ...old.map((s) => s.config.attempt)) + 1;
-      await runtime.runPodSandbox(sandboxConfig(this.#pod, attempt, this.#d.logsDirectory), this.#over.signal);
-    } catch (error) {
-      return this.#failed('FailedCreatePodSandBox', error, 'Failed to create pod sandbox: ');
-    }
+    const failure = await replaceSandbox(this.#pod, this.#d.observe().sandboxes, {
+      runtime,
+      logsDirectory,
+      volumes: this.#volumes,
+      signal: this.#over.signal,
+    });
+    if (failure !== undefined) return this.#failed(failure.reason, failure.error, failure.prefix);
     this.#attempts = 0;
     await this.#d.refresh();
     this.#dirty = true;
@@ -281,29 +278,24 @@ export class PodWorker {
 
   /** Starts what the plan says; answers when to try again what failed. */
   async #start(plan: PodPlan): Promise<number | undefined> {
-    let retry: number | undefined;
-    for (const step of plan.start) {
-      const seen = this.#see();
-      if (seen.sandbox === undefined || this.#over.signal.aborted) return undefined;
-      // Its end wakes the worker, which then goes on.
-      if (this.#starter.isHooking) return retry;
-      let volumes: ReadonlyMap<string, PreparedVolume>;
-      try {
-        volumes = await this.#volumes.get(this.#pod, this.#over.signal);
-      } catch (error) {
-        return this.#failed('FailedMount', error);
-      }
-      const where = {
-        sandbox: seen.sandbox,
-        volumes,
-        addresses: this.#addresses(),
-      };
-      const started = await this.#starter.start(this.#pod, step, seen, where, this.#over.signal);
-      if (started) this.#attempts = 0;
-      else retry = backoff(this.#attempts++, RETRY_BASE_MS * 4, RETRY_MAX_MS);
+    const { signal } = this.#over;
+    if (plan.start.length === 0 || signal.aborted) return undefined;
+    let volumes: ReadonlyMap<string, PreparedVolume>;
+    try {
+      volumes = await this.#volumes.get(this.#pod, signal);
+    } catch (error) {
+      return this.#failed('FailedMount', error);
     }
-    if (plan.start.length > 0) this.#tendProbers();
-    return retry;
+    const outcome = await this.#starter.startAll(plan.start, {
+      pod: () => this.#pod,
+      see: () => this.#see(),
+      addresses: () => this.#addresses(),
+      volumes,
+      signal,
+    });
+    this.#tendProbers();
+    if (outcome === 'started') this.#attempts = 0;
+    return outcome === 'failed' ? backoff(this.#attempts++, RETRY_BASE_MS * 4, RETRY_MAX_MS) : undefined;
   }
 
   /** The pod has run to its end: what is left of it stops, its logs stay. */
@@ -331,7 +323,6 @@ export class PodWorker {
       // The next kubelet goes on here.
       if (!(await this.#reporter.stored())) return;
     }
-    for (const container of this.#d.observe().containers) await this.#d.runtime.removeContainer(container.id);
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.removePodSandbox(sandbox.id);
     await this.#d.volumes.teardown(pod.metadata.uid ?? '');
     await this.#d.removePodLogs(pod);
@@ -341,32 +332,18 @@ export class PodWorker {
     this.#d.finished();
   }
 
-  async #endContainers(why = ''): Promise<void> {
-    let ended = false;
-    const ending = this.#ending.all(this.#pod, this.#grace(), why).then(() => {
-      ended = true;
-    });
-    while (!ended) {
-      // A deletion, or a second one, may shorten the grace period meanwhile.
+  #endContainers(why = ''): Promise<void> {
+    const nextWake = (): Promise<void> => {
       this.#woken = Promise.withResolvers<void>();
-      await Promise.race([ending, this.#woken.promise]);
-      this.#woken = undefined;
-      if (!ended) void this.#ending.all(this.#pod, this.#grace(), why);
-    }
+      return this.#woken.promise;
+    };
+    // A deletion, or a second one, may shorten the grace period meanwhile.
+    return this.#ending.allAsTold(() => [this.#pod, this.#grace()], nextWake, why);
   }
 
   async #end(container: Container, containerId: string, message: string): Promise<void> {
     const run = this.#see().runs.get(container.name)?.[0];
     if (run?.id === containerId) await this.#ending.kill(this.#pod, { run, container, message }, this.#grace());
-  }
-
-  async #refreshVolumes(): Promise<number | undefined> {
-    if (this.#volumes.due(this.#pod) === 0) {
-      await this.#volumes.get(this.#pod, this.#over.signal, true).catch((error: unknown) => {
-        if (!this.#over.signal.aborted) this.#event('Warning', 'FailedMount', messageOf(error));
-      });
-    }
-    return this.#volumes.due(this.#pod);
   }
 
   #tendProbers(): void {

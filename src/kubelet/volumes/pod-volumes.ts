@@ -28,8 +28,18 @@ export class PodVolumes {
     return this.#prepared;
   }
 
-  /** After how many milliseconds the contents are due to be made fresh; 0 for now, undefined for never. */
-  due(pod: Pod): number | undefined {
+  /** Makes the contents fresh when they are due, and answers when they are due again. `failed` is told what is missing. */
+  async refresh(pod: Pod, signal: AbortSignal, failed: (error: unknown) => void): Promise<number | undefined> {
+    if (this.#due(pod) === 0) {
+      await this.get(pod, signal, true).catch((error: unknown) => {
+        if (!signal.aborted) failed(error);
+      });
+    }
+    return this.#due(pod);
+  }
+
+  /** After how many milliseconds; 0 for now, undefined for never. */
+  #due(pod: Pod): number | undefined {
     if ((pod.spec?.volumes ?? []).length === 0) return undefined;
     return Math.max(0, this.#freshAt + REFRESH_MS - this.#clock.now());
   }

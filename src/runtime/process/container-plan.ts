@@ -25,6 +25,7 @@ export function containerUser(
   const uid = security.runAsUser ?? (security.privileged ? 0 : NOBODY);
   if (security.runAsNonRoot && uid === 0)
     throw new CausewayError('Invalid', `container "${name}" has runAsNonRoot and would run as root`);
+  // Not group 0, as in an image: this one would be the machine's own.
   const gid = security.runAsGroup ?? (uid === 0 ? 0 : NOBODY);
   const groups = new Set([...sandbox.supplementalGroups, ...(sandbox.fsGroup === undefined ? [] : [sandbox.fsGroup])]);
   return { uid, gid, groups: [...groups] };

@@ -46,6 +46,9 @@ export function securityTests(fixture: () => RuntimeFixture): void {
       const pod = await TestPod.run(fixture(), { fsGroup: 4000, supplementalGroups: [5000] });
       const id = await pod.start({ security: { runAsUser: 1234, runAsGroup: 3000, runAsNonRoot: true } });
       assert.equal((await shell(runtime, id, 'id -u; id -g; id -G')).stdout, '1234\n3000\n3000 4000 5000\n');
+      // A user alone gets no group that means something outside: neither root's, nor those of a user of the machine with that number.
+      const alone = await pod.start({ name: 'alone', security: { runAsUser: 1 } });
+      assert.equal((await shell(runtime, alone, 'id -u; id -g')).stdout, '1\n65534\n');
       await assert.rejects(
         pod.create({ security: { runAsUser: 0, runAsNonRoot: true } }),
         (error) => isCode(error, 'Invalid') && /runAsNonRoot/.test(error.message),
