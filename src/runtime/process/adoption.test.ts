@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -178,7 +187,7 @@ describe('after kill -9 of Causeway', () => {
     const cut = join(options.stateDirectory, 'containers', 'f'.repeat(64));
     mkdirSync(cut, { recursive: true });
     writeFileSync(join(cut, 'container.json'), '{"id":"f');
-    assert.notDeepEqual(leftoversOf(options.stateDirectory), []);
+    await until('what is left', () => leftoversOf(options.stateDirectory).length > 0);
     const adopted = await restart();
     assert.deepEqual(await adopted.listPodSandboxes(), []);
     assert.deepEqual(await adopted.listContainers(), []);
@@ -240,6 +249,40 @@ describe('after kill -9 of Causeway', () => {
         assert.ok(
           container.state !== 'unknown' && (container.state !== 'created' || container.startedAt === undefined),
         );
+      for (const { id } of await adopted.listPodSandboxes()) await adopted.removePodSandbox(id);
+      await adopted.close();
+      runtime = undefined;
+      assert.deepEqual(await settledLeftoversOf(options.stateDirectory), [], `killed after ${after} ms`);
+    }
+  });
+
+  it('a start that was cut off at any moment comes to its end, and the command runs once', {
+    timeout: 180_000,
+  }, async () => {
+    for (const after of [0, 5, 10, 15, 20, 25, 30, 40, 50, 65, 80]) {
+      const sandbox = sandboxConfig(join(directory, 'logs'));
+      const data = join(options.podsDirectory ?? '', sandbox.podUid, 'data');
+      mkdirSync(data, { recursive: true });
+      chmodSync(data, 0o777);
+      const mounts = [{ containerPath: '/data', hostPath: data, readOnly: false }];
+      const command = ['sh', '-c', 'echo ran >>/data/ran; exec sleep 1000'];
+      const plan: HoldPods = { options, sandbox, containers: [containerConfig({ command, mounts })] };
+      const child = spawn(process.execPath, [PROGRAM, JSON.stringify(plan)], { stdio: 'ignore' });
+      holder = child;
+      const containers = join(options.stateDirectory, 'containers');
+      await until('a container', () => existsSync(containers) && readdirSync(containers).length > 0);
+      await delay(after);
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.once('exit', resolve));
+      const adopted = await restart();
+      for (const { id, state } of await adopted.listContainers()) {
+        assert.ok(state === 'created' || state === 'running', `${state}, killed after ${after} ms`);
+        if (state === 'created') await adopted.startContainer(id);
+        await until('the command', () => existsSync(join(data, 'ran')));
+        assert.equal((await adopted.containerStatus(id)).state, 'running');
+      }
+      await delay(20);
+      if (existsSync(join(data, 'ran'))) assert.equal(readFileSync(join(data, 'ran'), 'utf8'), 'ran\n');
       for (const { id } of await adopted.listPodSandboxes()) await adopted.removePodSandbox(id);
       await adopted.close();
       runtime = undefined;

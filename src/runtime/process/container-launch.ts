@@ -83,10 +83,15 @@ export class Launch {
     this.#shim = shim;
   }
 
-  /** `found` gets the container's first process as soon as it is known. `signal` calls it off; the caller kills what there is of it. */
+  /** `signal` calls it off; the caller kills what there is of it. */
   async complete(
     expectation: MountExpectation,
-    found: (init: ProcessIdentity) => void,
+    tellers: {
+      /** Gets the container's first process as soon as it is known. */
+      readonly found: (init: ProcessIdentity) => void;
+      /** The command may run from now on. */
+      readonly begins: () => void;
+    },
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const { directory } = this.#entry;
@@ -99,10 +104,11 @@ export class Launch {
       const told = await info.match(/"child-pid": (\d+),?$/m, gone);
       const init = told === undefined ? undefined : this.#findInit(Number(told[1]));
       if (init === undefined) return this.#failure(signal);
-      found(init);
+      tellers.found(init);
       const problem = await verifyMounts(init, expectation, deadline);
       if (problem !== undefined) return signal.aborted ? this.#failure(signal) : (this.#lastWords() ?? problem);
       if (signal.aborted) return this.#failure(signal);
+      tellers.begins();
       tell(join(directory, 'go'), 'g');
       const answer = await start.match(/^(started|error \d+ .*)$/m, gone);
       if (answer === undefined) return this.#failure(signal);

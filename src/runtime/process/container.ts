@@ -109,7 +109,11 @@ export class Container extends ContainerState {
     const shim = await spawnShim(this.entry, pipes, stateDirectory, signal);
     this.save({ shim });
     this.#openOutput(shim);
-    return new Launch(this.entry, shim).complete(expectation, (init) => this.save({ init }), signal);
+    const tellers = {
+      found: (init: ProcessIdentity) => this.save({ init }),
+      begins: () => this.save({ began: true }),
+    };
+    return new Launch(this.entry, shim).complete(expectation, tellers, signal);
   }
 
   #openOutput(shim: ProcessIdentity): void {
@@ -186,16 +190,16 @@ export class Container extends ContainerState {
 
   /** Takes up a container of an earlier run: its output goes on into the log, and an end in the meantime is known. */
   async adopt(): Promise<void> {
-    const { shim, init, startedAt, exitCode } = this.record;
+    const { shim, init, startedAt, exitCode, began = false } = this.record;
     if (exitCode !== undefined || shim === undefined) return;
-    if (startedAt === undefined) {
-      // Causeway ended between its first step and its last: nothing of it has run that anybody knows of.
+    if (startedAt === undefined && !began) {
+      // Causeway ended in the middle of the start: nothing of the command has run, and it can be started anew.
       await killTree(shim);
       await this.#emptyCgroup();
-      const message = 'the start of the container was interrupted';
-      this.#finish({ exitCode: START_ERROR, reason: 'StartError', message });
+      this.save({ shim: undefined, init: undefined });
       return;
     }
+    if (startedAt === undefined) this.save({ startedAt: this.context.clock.now() });
     if (isAlive(shim)) {
       try {
         this.#openOutput(shim);

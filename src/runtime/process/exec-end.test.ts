@@ -33,7 +33,9 @@ describe('what exec started', () => {
 
   /** Processes of the runtime that have not become a command yet: from then on they bear no mark. */
   function marked(): Set<number> {
-    const own = processesMarked('CAUSEWAY_STATE').filter(({ value }) => value === fixture.options.stateDirectory);
+    const own = processesMarked('CAUSEWAY_STATE').marked.filter(
+      ({ value }) => value === fixture.options.stateDirectory,
+    );
     return new Set(own.map(({ pid }) => pid));
   }
 

@@ -170,10 +170,17 @@ async function untilStopped(processes: readonly ProcessIdentity[]): Promise<void
   while (processes.some(runs) && performance.now() < until) await delay(1);
 }
 
+export interface MarkedProcesses {
+  readonly marked: readonly { readonly pid: number; readonly value: string }[];
+  /** There are processes that cannot be told now: in the middle of an exec the environment is not there yet. */
+  readonly unclear: boolean;
+}
+
 /** Processes whose environment at exec held `NAME=value`, with the value: how leftovers of an earlier run are found. */
-export function processesMarked(name: string): { readonly pid: number; readonly value: string }[] {
+export function processesMarked(name: string): MarkedProcesses {
   const prefix = `${name}=`;
-  const found: { pid: number; value: string }[] = [];
+  const marked: { pid: number; value: string }[] = [];
+  let unclear = false;
   for (const pid of allPids()) {
     let environment: string;
     try {
@@ -181,10 +188,20 @@ export function processesMarked(name: string): { readonly pid: number; readonly 
     } catch {
       continue;
     }
+    if (environment === '') unclear ||= hasProgram(pid);
     const entry = environment.split('\0').find((line) => line.startsWith(prefix));
-    if (entry !== undefined) found.push({ pid, value: entry.slice(prefix.length) });
+    if (entry !== undefined) marked.push({ pid, value: entry.slice(prefix.length) });
   }
-  return found;
+  return { marked, unclear };
+}
+
+/** False for a thread of the kernel, and for what has ended. */
+function hasProgram(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) !== '';
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a process names one of the directories in its arguments or has something in it open. */

@@ -38,7 +38,8 @@ export interface ContainerRecord {
   readonly shim: ProcessIdentity | undefined;
   /** The container's first process. */
   readonly init: ProcessIdentity | undefined;
-  /** Set just before the stop that was asked for. */
+  /** Set just before the word to go: the command may have run from then on. */
+  readonly began?: boolean;
   readonly logPath: string;
 }
 

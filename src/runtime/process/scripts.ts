@@ -78,7 +78,8 @@ while [ "$n" -gt 0 ]; do
   shift
   n=$((n - 1))
 done
-exec "$@" 9>&2 2>>"$dir/launch.log" 3>"$dir/start" 4<"$filter" 5<"$dir/args" 6>"$dir/info" 7<>"$dir/go" 8<"$dir/env"
+# 3 has both ends: who speaks when Causeway is gone is not ended by that.
+exec "$@" 9>&2 2>>"$dir/launch.log" 3<>"$dir/start" 4<"$filter" 5<"$dir/args" 6>"$dir/info" 7<>"$dir/go" 8<"$dir/env"
 `;
 
 /** Shows `$1` as /proc to what follows: bubblewrap looks its child up there, by the number that it has in the shared PID namespace. */

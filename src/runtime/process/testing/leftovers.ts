@@ -7,7 +7,7 @@ import { processesMarked } from '../process-identity.ts';
 /** What of a runtime is on the machine: its processes, interfaces, cgroups and mounts. */
 export function leftoversOf(stateDirectory: string): string[] {
   const found: string[] = [];
-  for (const { pid, value } of processesMarked('CAUSEWAY_STATE'))
+  for (const { pid, value } of processesMarked('CAUSEWAY_STATE').marked)
     if (value === stateDirectory) found.push(`process ${pid}`);
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n'))
     if (line.includes(stateDirectory)) found.push(`mount ${line}`);
