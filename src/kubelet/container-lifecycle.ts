@@ -14,6 +14,8 @@ import type { PreparedVolume } from './volumes/volume-manager.ts';
 
 /** Whatever hooks and other containers took, a container gets this long to end by itself, as in Kubernetes. */
 const MINIMUM_GRACE_SECONDS = 2;
+/** Milliseconds that a start which is under way still gets when its pod ends. */
+const START_LEFT_MS = 2_000;
 /** How much of a termination message is kept: `core/v1` says 4096 bytes, or 2048 bytes or 80 lines of the log. */
 const MAX_TERMINATION_MESSAGE_BYTES = 4096;
 const MAX_LOG_MESSAGE_BYTES = 2048;
@@ -76,12 +78,26 @@ export class ContainerLifecycle {
       );
     }
     this.#event(pod, container, 'Normal', 'Created', `Container created`);
-    await this.#step('RunContainerError', async () => {
-      signal.throwIfAborted();
-      await runtime.startContainer(id);
-    });
+    await this.#step('RunContainerError', () => this.#run(id, signal));
     this.#event(pod, container, 'Normal', 'Started', `Container started`);
     return id;
+  }
+
+  /** A start that is under way comes to its end, so that what runs then is asked to end as any other; but not one that takes its time. */
+  async #run(id: string, signal: AbortSignal): Promise<void> {
+    const { runtime } = this.#d;
+    signal.throwIfAborted();
+    let timer: NodeJS.Timeout | undefined;
+    const callOff = (): void => {
+      timer = setTimeout(() => void runtime.stopContainer(id, 0).catch(() => undefined), START_LEFT_MS);
+    };
+    signal.addEventListener('abort', callOff, { once: true });
+    try {
+      await runtime.startContainer(id);
+    } finally {
+      signal.removeEventListener('abort', callOff);
+      clearTimeout(timer);
+    }
   }
 
   /** Runs the postStart hook; false when it failed, and the container must be killed. After `over` it does not matter any more. */

@@ -155,6 +155,20 @@ describe('a deletion', () => {
     assert.deepEqual(f.calls, ['sandbox #0', 'start main#0', 'stop main#0 7']);
   });
 
+  it('while a container starts that never comes up: it is called off', async () => {
+    const f = open(pod());
+    const asked = Promise.withResolvers<void>();
+    f.runtime.hooks.startContainer = () => {
+      asked.resolve();
+      return never();
+    };
+    f.worker.wake();
+    await asked.promise;
+    f.worker.update(deletedPod(f.worker.pod, 30));
+    await until('the end', () => f.finished === 1);
+    assert.deepEqual(f.calls, ['sandbox #0', 'start main#0']);
+  });
+
   it('while an init container runs: the others never start', async () => {
     const f = open(pod({ initContainers: [container({ name: 'init' })] }));
     f.worker.wake();
@@ -328,6 +342,26 @@ describe('a kubelet that starts again', () => {
     await until('the second', () => f.isRunning('second'));
     assert.deepEqual(starts(f), ['start main#0', 'start second#0']);
     assert.deepEqual([f.status()?.restartCount, f.status('second')?.restartCount], [0, 0]);
+  });
+
+  it('keeps what was known of the health of what runs, until a probe says otherwise', async () => {
+    const probe = { exec: { command: ['probe'] }, periodSeconds: 1, failureThreshold: 1, initialDelaySeconds: 1 };
+    const f = open(pod({ containers: [container({ startupProbe: probe, readinessProbe: probe })] }));
+    f.worker.wake();
+    await until('readiness', () => f.status()?.ready === true);
+    const go = Promise.withResolvers<void>();
+    f.runtime.hooks.exec = () => go.promise.then(() => 1);
+    const before = f.worker.pod;
+    await f.worker.stop();
+    f.statuses.length = 0;
+    f.skipped += 1_000;
+    f.worker = f.makeWorker(before);
+    await settled(f);
+    assert.deepEqual([f.status()?.started, f.status()?.ready], [true, true]);
+    assert.ok(f.statuses.every(({ containerStatuses }) => containerStatuses?.[0]?.ready === true));
+    go.resolve();
+    await until('the probe', () => f.status()?.ready === false);
+    assert.equal(f.status()?.started, true, 'the startup probe is over for good');
   });
 
   it('goes on with a deletion', async () => {

@@ -20,7 +20,7 @@ import { PodStarter } from './pod-starter.ts';
 import type { Waiting } from './pod-status.ts';
 import { PodVerdict } from './pod-verdict.ts';
 import type { ActionTarget } from './probes/probe-action.ts';
-import { ProbeKeeper } from './probes/probe-keeper.ts';
+import { ProbeKeeper, probedRun } from './probes/probe-keeper.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import type { RuntimeView } from './runtime-view.ts';
 import { deleteFromApi } from './status-writer.ts';
@@ -122,6 +122,7 @@ export class PodWorker {
     });
     this.#probes = new ProbeKeeper({
       target,
+      run: (container, run) => probedRun(this.#pod, container, run, clock.now()),
       changed: () => this.wake(),
       failed: (container, message) => this.#event('Warning', 'Unhealthy', message, container),
     });

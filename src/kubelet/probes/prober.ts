@@ -14,6 +14,14 @@ export interface Health {
     | undefined;
 }
 
+/** What is known of a container before its first probe here. */
+export interface ProbedRun {
+  /** Milliseconds since it was started: initial delays count from then. */
+  readonly ageMs: number;
+  /** What a kubelet before this one said of it, which holds until a probe says otherwise. */
+  readonly before: Pick<Health, 'started' | 'ready'> | undefined;
+}
+
 export interface ProberEvents {
   /** The health changed. */
   changed(): void;
@@ -21,23 +29,25 @@ export interface ProberEvents {
   failed(kind: ProbeKind, output: string): void;
 }
 
-/** Runs the probes of one running container, from its start until `stop()`. */
+/** Runs the probes of one running container, from its start, or that of this kubelet, until `stop()`. */
 export class Prober {
   readonly #target: ActionTarget;
   readonly #events: ProberEvents;
+  readonly #bornAt: number;
   readonly #timers = new Set<NodeJS.Timeout>();
   #started: boolean;
   #ready: boolean;
   #unhealthy: Health['unhealthy'];
   readonly #over = new AbortController();
 
-  constructor(target: ActionTarget, events: ProberEvents) {
+  constructor(target: ActionTarget, { ageMs, before }: ProbedRun, events: ProberEvents) {
     this.#target = target;
     this.#events = events;
+    this.#bornAt = performance.now() - ageMs;
     const { startupProbe, readinessProbe } = target.container;
-    this.#started = startupProbe === undefined;
-    this.#ready = readinessProbe === undefined;
-    if (startupProbe !== undefined) this.#loop('startup', startupProbe);
+    this.#started = startupProbe === undefined || before?.started === true;
+    this.#ready = readinessProbe === undefined || (this.#started && before?.ready === true);
+    if (startupProbe !== undefined && !this.#started) this.#loop('startup', startupProbe);
     else this.#startOthers();
   }
 
@@ -86,7 +96,8 @@ export class Prober {
       }, ms);
       this.#timers.add(timer);
     };
-    schedule((probe.initialDelaySeconds ?? 0) * 1000);
+    const age = performance.now() - this.#bornAt;
+    schedule(Math.max(0, (probe.initialDelaySeconds ?? 0) * 1000 - age));
   }
 
   /** Returns true when this probe's loop ends. */

@@ -13,6 +13,7 @@ import type {
 interface Run {
   status: ContainerStatus;
   readonly exited: PromiseWithResolvers<void>;
+  readonly calledOff: PromiseWithResolvers<never>;
 }
 
 /** What a test does at some step of the runtime, such as to wait there. */
@@ -95,7 +96,9 @@ export class FakeRuntime implements Runtime {
       logPath,
       imageRef: '',
     };
-    this.#runs.set(id, { status, exited: Promise.withResolvers() });
+    const calledOff = Promise.withResolvers<never>();
+    calledOff.promise.catch(() => undefined);
+    this.#runs.set(id, { status, exited: Promise.withResolvers(), calledOff });
     return Promise.resolve(id);
   }
 
@@ -104,7 +107,7 @@ export class FakeRuntime implements Runtime {
     const { config } = run.status;
     this.calls.push(`start ${config.name}#${config.attempt}`);
     try {
-      await this.hooks.startContainer(config);
+      await Promise.race([this.hooks.startContainer(config), run.calledOff.promise]);
     } catch (error) {
       this.#set(run, { state: 'exited', exitCode: 128, reason: 'StartError', finishedAt: this.#now() });
       throw error;
@@ -125,6 +128,7 @@ export class FakeRuntime implements Runtime {
     const run = this.#runs.get(id);
     if (run === undefined) return;
     const { config, state } = run.status;
+    if (state === 'created') run.calledOff.reject(new Error('called off'));
     if (state !== 'running') return;
     this.calls.push(`stop ${config.name}#${config.attempt} ${Math.round(graceSeconds)}`);
     if (graceSeconds <= 0) this.exit(id, 137);

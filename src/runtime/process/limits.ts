@@ -16,8 +16,8 @@ export const ATTACHED_CLIENTS = 64;
 /** Processes started by exec in one container that run at a time: a client that forks the node to death. */
 export const EXECS_PER_CONTAINER = 128;
 
-/** Milliseconds for a sandbox or a container to come up, before it is killed. */
-export const START_DEADLINE_MS = 15_000;
+/** Milliseconds for a sandbox or a container to come up, before it is killed: kubelet's `--runtime-request-timeout`. */
+export const START_DEADLINE_MS = 120_000;
 /** Milliseconds for a container to be gone after SIGKILL, before `stopContainer` gives up. */
 export const KILL_DEADLINE_MS = 10_000;
 /** Milliseconds for a TCP connection inside a pod. */
