@@ -394,6 +394,38 @@ test('logs, and why there are none', async () => {
   });
 });
 
+test('the options of a log count together', async () => {
+  const at = (second: number): string => `2020-11-24T08:00:0${second}.000000000Z`;
+  const lines = [
+    `${at(0)} stdout F one`,
+    `${at(1)} stderr F two`,
+    `${at(2)} stdout P thr`,
+    `${at(3)} stdout F ee`,
+    `${at(4)} stderr F four`,
+  ];
+  await writeFile(join(folder, 'c.log'), `${lines.join('\n')}\n`);
+  const log = async (query: string): Promise<string> => (await ask(`/containerLogs/default/web/c?${query}`)).body;
+  for (const [query, expected] of [
+    ['', 'one\ntwo\nthree\nfour\n'],
+    ['tailLines=0', ''],
+    ['tailLines=2', 'three\nfour\n'],
+    ['tailLines=2&limitBytes=7', 'three\nf'],
+    // The end is taken first, and of that what is new enough.
+    [`tailLines=3&sinceTime=${at(4)}`, 'four\n'],
+    [`tailLines=1&sinceTime=${at(1)}`, 'four\n'],
+    [`sinceTime=${at(1)}&limitBytes=5`, 'two\nt'],
+    [`sinceTime=${at(1)}&timestamps=true&tailLines=3&limitBytes=34`, `${at(1)} two`.slice(0, 34)],
+    ['timestamps=true&tailLines=2', `${at(2)} three\n${at(4)} four\n`],
+    ['stream=Stderr', 'two\nfour\n'],
+    [`stream=Stdout&sinceTime=${at(1)}`, 'three\n'],
+    ['sinceSeconds=1&follow=false', ''],
+    ['follow=true&limitBytes=3', 'one'],
+    ['follow=true&tailLines=1&limitBytes=4', 'four'],
+  ] as const) {
+    assert.equal(await log(query), expected, query);
+  }
+});
+
 test('a log is followed until the container ends', async () => {
   const path = join(folder, 'c.log');
   await writeFile(path, '2026-11-24T08:00:00.000000000Z stdout F one\n');
