@@ -95,21 +95,19 @@ export async function followNodeGraph(caches: WatchCaches, scheme: Scheme, graph
   await Promise.all(
     sources.map(async ([group, resource]) => {
       if (!scheme.resources.some((r) => r.group === group && r.plural === resource)) return;
+      // What the graph has.
       const known = new Map<string, CachedObject>();
+      const put = (object: CachedObject, now: KubeObject | undefined): void => {
+        if (now !== undefined) known.set(object.key, object);
+        else if (!known.delete(object.key)) return;
+        graph.set(resource, object.namespace, object.name, now);
+      };
       await cacheOf(caches, scheme, group, resource).follow({
         reset: (objects) => {
-          for (const old of known.values()) graph.set(resource, old.namespace, old.name, undefined);
-          known.clear();
-          for (const object of objects) {
-            known.set(object.key, object);
-            graph.set(resource, object.namespace, object.name, graphed(resource, object));
-          }
+          for (const old of [...known.values()]) put(old, undefined);
+          for (const object of objects) put(object, graphed(resource, object));
         },
-        changed: (object, deleted) => {
-          if (deleted) known.delete(object.key);
-          else known.set(object.key, object);
-          graph.set(resource, object.namespace, object.name, deleted ? undefined : graphed(resource, object));
-        },
+        changed: (object, deleted) => put(object, deleted ? undefined : graphed(resource, object)),
       });
     }),
   );

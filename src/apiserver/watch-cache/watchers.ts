@@ -31,10 +31,9 @@ export class Watchers {
   offer(change: Change): void {
     for (const watcher of this.#everything) watcher.offer(change);
     const { namespace, name } = change;
-    if (namespace !== '') {
-      offerTo(this.#byNamespace.get(namespace), change);
-      offerTo(this.#byName.get(nameKey(namespace, name)), change);
-    }
+    if (namespace !== '') offerTo(this.#byNamespace.get(namespace), change);
+    if (this.#byName.size === 0) return;
+    if (namespace !== '') offerTo(this.#byName.get(nameKey(namespace, name)), change);
     offerTo(this.#byName.get(nameKey('', name)), change);
   }
 

@@ -34,8 +34,11 @@ export class Plan {
 
   add(ops: readonly TxnOp[]): TxnResult {
     const held: (Held | undefined)[] = [];
+    const keys: Buffer[] = [];
     for (const op of ops) {
-      const state = this.#held(op.key);
+      const key = Buffer.from(op.key);
+      keys.push(key);
+      const state = this.#held(op.key, key);
       held.push(state);
       if (op.expected === undefined) continue;
       const current = entryOf(op.key, state);
@@ -44,7 +47,7 @@ export class Plan {
     const revision = this.#revision + 1;
     const changes: Change[] = [];
     for (let i = 0; i < ops.length; i++) {
-      const change = changeOf(ops[i]!, held[i], revision);
+      const change = changeOf(ops[i]!, keys[i]!, held[i], revision);
       if (change !== undefined) changes.push(change);
     }
     if (changes.length === 0) return { ok: true, revision: this.#revision, entries: [] };
@@ -53,10 +56,10 @@ export class Plan {
     return { ok: true, revision, entries };
   }
 
-  #held(key: string): Held | undefined {
+  #held(key: string, bytes: Buffer): Held | undefined {
     const changed = this.#changed.get(key);
     if (changed !== undefined) return changed;
-    const record = this.#snapshot.index(Buffer.from(key));
+    const record = this.#snapshot.index(bytes);
     if (record === undefined) return undefined;
     // The value of a key that was deleted may be swept away already, and nobody asks for it.
     if (record.kind === 'delete') return { record, value: NO_BYTES };
@@ -66,8 +69,7 @@ export class Plan {
   }
 
   #write(change: Change, record: IndexRecord): Entry {
-    const { op, held } = change;
-    const key = Buffer.from(op.key);
+    const { op, key, held } = change;
     const previous = held === undefined ? NOWHERE : held.record;
     const logged = encodeLog(op.type, previous, key, change.value);
     // Readers keep these bytes for long. What `encode` gave may be a small part of a buffer pool, and would keep all of it.
@@ -86,14 +88,15 @@ const NO_BYTES = Buffer.alloc(0);
 
 interface Change {
   readonly op: TxnOp;
+  readonly key: Buffer;
   readonly held: Held | undefined;
   readonly value: Uint8Array;
 }
 
-function changeOf(op: TxnOp, held: Held | undefined, revision: number): Change | undefined {
-  if (op.type === 'put') return { op, held, value: checkValue(op.encode(revision)) };
+function changeOf(op: TxnOp, key: Buffer, held: Held | undefined, revision: number): Change | undefined {
+  if (op.type === 'put') return { op, key, held, value: checkValue(op.encode(revision)) };
   if (held?.record.kind !== 'put') return undefined;
-  return { op, held, value: op.encode === undefined ? held.value : checkValue(op.encode(revision)) };
+  return { op, key, held, value: op.encode === undefined ? held.value : checkValue(op.encode(revision)) };
 }
 
 function entryOf(key: string, held: Held | undefined): Entry | undefined {
