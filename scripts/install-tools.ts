@@ -19,7 +19,7 @@ const SANDBOX: readonly Program[] = [
 const TESTS: readonly Program[] = [
   { program: 'etcd', debian: 'etcd-server', path: 'usr/bin/etcd' },
   { program: 'strace', debian: 'strace', path: 'usr/bin/strace' },
-  { program: 'kubectl-1.20', debian: 'kubernetes-client', path: 'usr/bin/kubectl' },
+  { program: 'kubectl-1.20', debian: 'kubernetes-client', path: 'usr/bin/kubectl', ours: true },
 ];
 
 const { values } = parseArgs({ options: { test: { type: 'boolean', default: false } } });

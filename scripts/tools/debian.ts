@@ -13,6 +13,8 @@ export interface Program {
   /** The Debian package that has it, and where. */
   readonly debian: string;
   readonly path: string;
+  /** The name is ours: one elsewhere in PATH is that of another checkout, and the tests do not look there. */
+  readonly ours?: boolean;
 }
 
 /** Debian's name for this machine, and the dynamic loader of it. */
@@ -34,7 +36,9 @@ const RETRY_AFTER_MS = 3_600_000;
  * tries when it failed a short while ago.
  */
 export async function installFromDebian(tools: string, wanted: readonly Program[], insist: boolean): Promise<void> {
-  const found = await Promise.all(wanted.map(({ program }) => isInPath(program)));
+  const found = await Promise.all(
+    wanted.map(({ program, ours }) => (ours === true ? isExecutable(join(tools, 'bin', program)) : isInPath(program))),
+  );
   const missing = wanted.filter((_, index) => found[index] !== true);
   if (missing.length === 0) return;
   const names = [...new Set(missing.map(({ debian }) => debian))];
