@@ -179,7 +179,7 @@ class Server implements Apiserver {
     const end = Date.now() + limits.drainMs;
     while (Date.now() < end) {
       const { readOnly, mutating, longRunning } = this.#inFlight.counts;
-      if (readOnly + mutating + longRunning === 0) return;
+      if (this.#frontend.waiting + readOnly + mutating + longRunning === 0) return;
       await new Promise<void>((resolve) => setTimeout(resolve, 20));
     }
   }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { duplexPair } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { systemClock } from '../../lib/clock.ts';
@@ -12,7 +14,7 @@ import { createTlsListener, type TlsListener } from '../../pki/listener.ts';
 import { fixedTrust } from '../../pki/trust.ts';
 import { limits } from '../limits.ts';
 import { testPki } from '../testing/test-pki.ts';
-import type { Exchange } from './exchange.ts';
+import type { Connection, Exchange } from './exchange.ts';
 import { HttpFrontend } from './http-frontend.ts';
 import { tlsConnection } from './tls-connection.ts';
 
@@ -196,6 +198,42 @@ describe('HttpFrontend', () => {
     assert.match(text, /^HTTP\/1\.1 403 /);
     assert.match(text, /connection: close/i);
     assert.equal(text.match(/HTTP\/1\.1/g)?.length, 1);
+  });
+
+  it('starts few requests at once, in their order, and says how many wait', async () => {
+    const started: { target: string; waiting: number }[] = [];
+    const own = new HttpFrontend(async (exchange) => {
+      started.push({ target: exchange.target, waiting: own.waiting });
+      exchange.respond(200, {}, Buffer.from('ok'));
+    });
+    const connection: Connection = {
+      remoteAddress: 'test',
+      certificateState: 'none',
+      peerCertificate: undefined,
+      invalidReason: undefined,
+      tlsVersion: undefined,
+      tlsGroup: undefined,
+      cipher: undefined,
+      onClose: () => undefined,
+    };
+    const answers = Array.from({ length: 20 }, async (_, i) => {
+      const [client, server] = duplexPair();
+      own.accept(server, 'http/1.1', connection);
+      client.write(`GET /${i} HTTP/1.1\r\nhost: x\r\n\r\n`);
+      return String((await once(client, 'data'))[0]);
+    });
+    for (const answer of await Promise.all(answers)) assert.match(answer, /^HTTP\/1\.1 200 /);
+    const targets = Array.from({ length: 20 }, (_, i) => `/${i}`);
+    assert.deepEqual(
+      started.map(({ target }) => target),
+      targets,
+    );
+    assert.deepEqual(
+      started.map(({ waiting }) => waiting),
+      [...Array(8).fill(12), ...Array(8).fill(4), ...Array(4).fill(0)],
+    );
+    assert.equal(own.waiting, 0);
+    own.close();
   });
 
   it('refuses a request with two lengths (smuggling)', async () => {

@@ -188,6 +188,11 @@ export class HttpFrontend {
     void this.#handler(new Http1Exchange(request, response, connection, { socket, head }));
   }
 
+  /** Requests that came and have not started. */
+  get waiting(): number {
+    return this.#arrived.length;
+  }
+
   /** No new requests; those under way may finish. Connections without one end at once. */
   drain(): void {
     this.#draining = true;
