@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { CausewayError } from '../../lib/errors.ts';
 import { startTestApiserver, type TestApiserver } from '../testing/test-apiserver.ts';
-import type { TestAnswer, TestClient } from '../testing/test-client.ts';
+import { brief, type TestClient } from '../testing/test-client.ts';
 
 let server: TestApiserver;
 let admin: TestClient;
@@ -26,19 +26,9 @@ after(() => server.close());
 const configMaps = '/api/v1/namespaces/default/configmaps';
 const pods = '/api/v1/namespaces/default/pods';
 
-function brief(answer: TestAnswer): unknown[] {
-  return [answer.status, answer.json.reason, answer.json.message];
-}
-
-async function created(path: string, body: object): Promise<TestAnswer['json']> {
-  const answer = await admin.post(path, body);
-  assert.equal(answer.status, 201, answer.text);
-  return answer.json;
-}
-
 describe('delete', () => {
   it('answers a Status with the uid, then 404', async () => {
-    const object = await created(configMaps, { metadata: { name: 'gone' } });
+    const object = await admin.created(configMaps, { metadata: { name: 'gone' } });
     const answer = await admin.delete(`${configMaps}/gone`);
     assert.deepEqual(answer.json, {
       kind: 'Status',
@@ -51,7 +41,7 @@ describe('delete', () => {
   });
 
   it('respects preconditions and admission', async () => {
-    await created(configMaps, { metadata: { name: 'guarded', labels: { deny: 'DELETE' } } });
+    await admin.created(configMaps, { metadata: { name: 'guarded', labels: { deny: 'DELETE' } } });
     const wrongUid = await admin.delete(`${configMaps}/guarded`, { preconditions: { uid: 'x' } });
     assert.equal(wrongUid.status, 409);
     assert.match(wrongUid.json.message, /the UID in the precondition \(x\) does not match the UID in record/);
@@ -69,7 +59,7 @@ describe('delete', () => {
   it('waits for finalizers, takes no new ones meanwhile, and goes with the last', async () => {
     const watch = admin.watch(`${configMaps}?watch=1&fieldSelector=metadata.name%3Dfin`);
     await watch.status;
-    await created(configMaps, { metadata: { name: 'fin', finalizers: ['example.com/a'] } });
+    await admin.created(configMaps, { metadata: { name: 'fin', finalizers: ['example.com/a'] } });
     const pending = await admin.delete(`${configMaps}/fin`);
     assert.equal(pending.json.kind, 'ConfigMap');
     assert.match(pending.json.metadata.deletionTimestamp, /^20/);
@@ -103,16 +93,16 @@ describe('delete', () => {
       ['Foreground', 'foregroundDeletion'],
       ['Orphan', 'orphan'],
     ] as const) {
-      await created(configMaps, { metadata: { name: `p-${finalizer.toLowerCase()}` } });
+      await admin.created(configMaps, { metadata: { name: `p-${finalizer.toLowerCase()}` } });
       const answer = await admin.delete(`${configMaps}/p-${finalizer.toLowerCase()}?propagationPolicy=${policy}`);
       assert.deepEqual(answer.json.metadata.finalizers, [finalizer]);
       assert.match(answer.json.metadata.deletionTimestamp, /^20/);
     }
-    await created(configMaps, { metadata: { name: 'p-old' } });
+    await admin.created(configMaps, { metadata: { name: 'p-old' } });
     assert.deepEqual((await admin.delete(`${configMaps}/p-old`, { orphanDependents: true })).json.metadata.finalizers, [
       'orphan',
     ]);
-    await created('/apis/batch/v1/namespaces/default/jobs', {
+    await admin.created('/apis/batch/v1/namespaces/default/jobs', {
       metadata: { name: 'j' },
       spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } } },
     });
@@ -122,11 +112,11 @@ describe('delete', () => {
 
   it('deletes a pod gracefully: at once without a node, else when its kubelet says so', async () => {
     const spec = { containers: [{ name: 'c', image: 'i' }], terminationGracePeriodSeconds: 20 };
-    await created(pods, { metadata: { name: 'unscheduled' }, spec });
+    await admin.created(pods, { metadata: { name: 'unscheduled' }, spec });
     assert.equal((await admin.delete(`${pods}/unscheduled`)).json.kind, 'Pod');
     assert.equal((await admin.get(`${pods}/unscheduled`)).status, 404);
 
-    await created(pods, { metadata: { name: 'running' }, spec: { ...spec, nodeName: 'n1' } });
+    await admin.created(pods, { metadata: { name: 'running' }, spec: { ...spec, nodeName: 'n1' } });
     const before = Date.now();
     const first = (await admin.delete(`${pods}/running`)).json.metadata;
     assert.equal(first.deletionGracePeriodSeconds, 20);
@@ -140,14 +130,14 @@ describe('delete', () => {
     assert.equal((await admin.delete(`${pods}/running`, { gracePeriodSeconds: 0 })).status, 200);
     assert.equal((await admin.get(`${pods}/running`)).status, 404);
 
-    await created(pods, { metadata: { name: 'ended' }, spec: { ...spec, nodeName: 'n1' } });
+    await admin.created(pods, { metadata: { name: 'ended' }, spec: { ...spec, nodeName: 'n1' } });
     await admin.patch(`${pods}/ended/status`, { status: { phase: 'Succeeded' } });
     await admin.delete(`${pods}/ended`);
     assert.equal((await admin.get(`${pods}/ended`)).status, 404);
   });
 
   it('empties a namespace only through its finalizer', async () => {
-    const ns = await created('/api/v1/namespaces', { metadata: { name: 'temp' } });
+    const ns = await admin.created('/api/v1/namespaces', { metadata: { name: 'temp' } });
     assert.deepEqual([ns.spec.finalizers, ns.status.phase], [['kubernetes'], 'Active']);
     assert.equal(ns.metadata.labels['kubernetes.io/metadata.name'], 'temp');
     const deleting = (await admin.delete('/api/v1/namespaces/temp')).json;
@@ -171,7 +161,7 @@ describe('delete', () => {
       ['c2', 'x'],
       ['c3', 'y'],
     ] as const) {
-      await created(configMaps, { metadata: { name, labels: { app } } });
+      await admin.created(configMaps, { metadata: { name, labels: { app } } });
     }
     const answer = await admin.delete(`${configMaps}?labelSelector=app%3Dx`);
     assert.deepEqual(
@@ -186,7 +176,7 @@ describe('delete', () => {
 
   it('stores no empty list or map, however it became empty', async () => {
     const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'o', uid: 'u-1' };
-    await created(configMaps, {
+    await admin.created(configMaps, {
       metadata: { name: 'owned', ownerReferences: [owner], labels: { a: 'b' } },
       data: { k: 'v' },
     });
@@ -207,7 +197,7 @@ describe('delete', () => {
 
   it('deletes as much of a collection as the caller asks for, and not more', async () => {
     for (const name of ['l1', 'l2', 'l3'])
-      await created(configMaps, { metadata: { name, labels: { limited: 'yes' } } });
+      await admin.created(configMaps, { metadata: { name, labels: { limited: 'yes' } } });
     const selected = `${configMaps}?labelSelector=limited`;
     const first = (await admin.delete(`${selected}&limit=1`)).json;
     assert.deepEqual([first.kind, first.items.length], ['ConfigMapList', 1]);
@@ -221,7 +211,7 @@ describe('delete', () => {
   });
 
   it('deletes no more of a collection after an error', async () => {
-    for (const name of ['e1', 'e2']) await created(configMaps, { metadata: { name, labels: { stale: 'yes' } } });
+    for (const name of ['e1', 'e2']) await admin.created(configMaps, { metadata: { name, labels: { stale: 'yes' } } });
     const { uid } = (await admin.get(`${configMaps}/e1`)).json.metadata;
     const answer = await admin.delete(`${configMaps}?labelSelector=stale`, { preconditions: { uid } });
     assert.equal(answer.status, 409);
@@ -229,13 +219,13 @@ describe('delete', () => {
   });
 
   it('answers 202 to who asked in the oldest way and must wait', async () => {
-    await created(configMaps, { metadata: { name: 'waits', finalizers: ['example.com/a'] } });
+    await admin.created(configMaps, { metadata: { name: 'waits', finalizers: ['example.com/a'] } });
     assert.equal((await admin.delete(`${configMaps}/waits`, { orphanDependents: false })).status, 202);
     assert.equal((await admin.delete(`${configMaps}/waits`)).status, 200);
   });
 
   it('takes DeleteOptions in protobuf', async () => {
-    await created(configMaps, { metadata: { name: 'by-protobuf' } });
+    await admin.created(configMaps, { metadata: { name: 'by-protobuf' } });
     const options = server.dependencies.machinery.codec.encodeProtobuf({
       apiVersion: 'v1',
       kind: 'DeleteOptions',

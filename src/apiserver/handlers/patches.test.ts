@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startTestApiserver, type TestApiserver } from '../testing/test-apiserver.ts';
-import type { TestAnswer, TestClient } from '../testing/test-client.ts';
+import type { TestClient } from '../testing/test-client.ts';
 
 let server: TestApiserver;
 let admin: TestClient;
@@ -15,15 +15,9 @@ after(() => server.close());
 const configMaps = '/api/v1/namespaces/default/configmaps';
 const pods = '/api/v1/namespaces/default/pods';
 
-async function created(path: string, body: object): Promise<TestAnswer['json']> {
-  const answer = await admin.post(path, body);
-  assert.equal(answer.status, 201, answer.text);
-  return answer.json;
-}
-
 describe('patch', () => {
   it('takes the three patch types, from the newest state', async () => {
-    await created(pods, {
+    await admin.created(pods, {
       metadata: { name: 'patched' },
       spec: {
         containers: [
@@ -57,7 +51,7 @@ describe('patch', () => {
   });
 
   it('loses none of many at once', async () => {
-    await created(configMaps, { metadata: { name: 'many' } });
+    await admin.created(configMaps, { metadata: { name: 'many' } });
     const answers = await Promise.all(
       Array.from({ length: 6 }, (_, i) => admin.patch(`${configMaps}/many`, { data: { [`k${i}`]: 'v' } })),
     );
@@ -101,7 +95,7 @@ describe('patch', () => {
 
   it('says of a patch what is wrong with what it makes, and shows nothing that was stored', async () => {
     const path = `${configMaps}/secretive`;
-    await created(configMaps, { metadata: { name: 'secretive' }, data: { k: 'HIDDEN' } });
+    await admin.created(configMaps, { metadata: { name: 'secretive' }, data: { k: 'HIDDEN' } });
     const strict = `${path}?fieldValidation=Strict`;
     const json = 'application/json-patch+json';
     const strategic = 'application/strategic-merge-patch+json';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { CausewayError } from '../../lib/errors.ts';
 import { startTestApiserver, type TestApiserver } from '../testing/test-apiserver.ts';
-import type { TestAnswer, TestClient } from '../testing/test-client.ts';
+import { brief, type TestClient } from '../testing/test-client.ts';
 
 let server: TestApiserver;
 let admin: TestClient;
@@ -42,19 +42,9 @@ after(() => server.close());
 const configMaps = '/api/v1/namespaces/default/configmaps';
 const pods = '/api/v1/namespaces/default/pods';
 
-function brief(answer: TestAnswer): unknown[] {
-  return [answer.status, answer.json.reason, answer.json.message];
-}
-
-async function created(path: string, body: object): Promise<TestAnswer['json']> {
-  const answer = await admin.post(path, body);
-  assert.equal(answer.status, 201, answer.text);
-  return answer.json;
-}
-
 describe('create', () => {
   it('sets what only the server sets', async () => {
-    const object = await created(configMaps, {
+    const object = await admin.created(configMaps, {
       apiVersion: 'v1',
       kind: 'ConfigMap',
       metadata: {
@@ -82,7 +72,7 @@ describe('create', () => {
   it('gives admission an object with its defaults, and defaults what admission adds', async () => {
     defaulted.length = 0;
     const spec = { containers: [{ name: 'c', image: 'i' }] };
-    const pod = await created(pods, { metadata: { name: 'defaulted', annotations: { volume: 'yes' } }, spec });
+    const pod = await admin.created(pods, { metadata: { name: 'defaulted', annotations: { volume: 'yes' } }, spec });
     assert.deepEqual(pod.spec.volumes, [{ name: 'v', configMap: { name: 'c', defaultMode: 420 } }]);
     const put = await admin.put(`${pods}/defaulted`, { ...pod, spec: { ...pod.spec, restartPolicy: null } });
     assert.equal(put.status, 200, put.text);
@@ -110,7 +100,7 @@ describe('create', () => {
   });
 
   it('generates names, and says when one is taken', async () => {
-    const object = await created(configMaps, { metadata: { generateName: 'gen-' } });
+    const object = await admin.created(configMaps, { metadata: { generateName: 'gen-' } });
     assert.match(object.metadata.name, /^gen-[a-z0-9]{5}$/);
     const again = await admin.post(configMaps, { metadata: { name: object.metadata.name } });
     assert.deepEqual(brief(again), [409, 'AlreadyExists', `configmaps "${object.metadata.name}" already exists`]);
@@ -304,7 +294,7 @@ function aliasBomb(): string {
 
 describe('update', () => {
   it('refuses a stale resourceVersion, and makes one winner of many', async () => {
-    const object = await created(configMaps, { metadata: { name: 'race' }, data: { n: '0' } });
+    const object = await admin.created(configMaps, { metadata: { name: 'race' }, data: { n: '0' } });
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, i) => admin.put(`${configMaps}/race`, { ...object, data: { n: `${i + 1}` } })),
     );
@@ -321,7 +311,7 @@ describe('update', () => {
   });
 
   it('writes nothing when nothing changes', async () => {
-    const object = await created(configMaps, { metadata: { name: 'same' }, data: { a: 'b' } });
+    const object = await admin.created(configMaps, { metadata: { name: 'same' }, data: { a: 'b' } });
     const revision = server.store.revision();
     const answer = await admin.put(`${configMaps}/same`, object);
     assert.equal(answer.json.metadata.resourceVersion, object.metadata.resourceVersion);
@@ -331,7 +321,7 @@ describe('update', () => {
   });
 
   it('keeps what identifies an object', async () => {
-    const object = await created(configMaps, { metadata: { name: 'fixed' }, immutable: true, data: { a: 'b' } });
+    const object = await admin.created(configMaps, { metadata: { name: 'fixed' }, immutable: true, data: { a: 'b' } });
     assert.match(
       (await admin.put(`${configMaps}/fixed`, { metadata: { name: 'other' } })).json.message,
       /the name of the object \(other\) does not match the name on the URL \(fixed\)/,
@@ -362,7 +352,7 @@ describe('update', () => {
 
   it('changes status by status, and everything else by everything else', async () => {
     const deployments = '/apis/apps/v1/namespaces/default/deployments';
-    const object = await created(deployments, {
+    const object = await admin.created(deployments, {
       metadata: { name: 'd' },
       spec: {
         replicas: 1,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startTestApiserver, type TestApiserver } from '../testing/test-apiserver.ts';
-import type { TestAnswer, TestClient } from '../testing/test-client.ts';
+import { brief, type TestClient } from '../testing/test-client.ts';
 
 let server: TestApiserver;
 let admin: TestClient;
@@ -14,16 +14,6 @@ before(async () => {
 });
 after(() => server.close());
 
-async function created(path: string, body: object): Promise<TestAnswer['json']> {
-  const answer = await admin.post(path, body);
-  assert.equal(answer.status, 201, answer.text);
-  return answer.json;
-}
-
-function brief(answer: TestAnswer): unknown[] {
-  return [answer.status, answer.json.reason, answer.json.message];
-}
-
 const pod = (name: string, spec: object = {}) => ({
   metadata: { name },
   spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
@@ -31,7 +21,7 @@ const pod = (name: string, spec: object = {}) => ({
 
 describe('scale', () => {
   before(() =>
-    created(deployments, {
+    admin.created(deployments, {
       metadata: { name: 'web' },
       spec: {
         replicas: 2,
@@ -74,7 +64,7 @@ describe('scale', () => {
 
 describe('binding', () => {
   it('assigns a pod to a node once', async () => {
-    await created(`${ns}/pods`, pod('free'));
+    await admin.created(`${ns}/pods`, pod('free'));
     const bound = await admin.post(`${ns}/pods/free/binding`, {
       metadata: { name: 'free', annotations: { by: 'test' } },
       target: { kind: 'Node', name: 'n1' },
@@ -100,7 +90,7 @@ describe('binding', () => {
   });
 
   it('takes POST to `bindings` too, and refuses nonsense', async () => {
-    await created(`${ns}/pods`, pod('other'));
+    await admin.created(`${ns}/pods`, pod('other'));
     const named = { metadata: { name: 'other' } };
     for (const target of [{ kind: 'Pod', name: 'x' }, {}]) {
       assert.equal((await admin.post(`${ns}/pods/other/binding`, { ...named, target })).status, 422);
@@ -122,7 +112,7 @@ describe('binding', () => {
       (await admin.post(`${ns}/pods/absent/binding`, { metadata: { name: 'absent' }, target: { name: 'n' } })).status,
       404,
     );
-    await created(`${ns}/pods`, pod('gated', { schedulingGates: [{ name: 'example.com/wait' }] }));
+    await admin.created(`${ns}/pods`, pod('gated', { schedulingGates: [{ name: 'example.com/wait' }] }));
     assert.match(
       (await admin.post(`${ns}/pods/gated/binding`, { metadata: { name: 'gated' }, target: { name: 'n' } })).json
         .message,
@@ -133,7 +123,7 @@ describe('binding', () => {
 
 describe('eviction', () => {
   it('deletes as it says', async () => {
-    await created(`${ns}/pods`, pod('evicted', { nodeName: 'n1' }));
+    await admin.created(`${ns}/pods`, pod('evicted', { nodeName: 'n1' }));
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'evicted' } };
     assert.equal((await admin.post(`${ns}/pods/evicted/eviction?dryRun=All`, eviction)).status, 201);
     assert.equal((await admin.get(`${ns}/pods/evicted`)).json.metadata.deletionTimestamp, undefined);
@@ -153,8 +143,8 @@ describe('eviction', () => {
 
 describe('token', () => {
   it('issues a token that works, and dies with the pod that it is bound to', async () => {
-    await created(`${ns}/serviceaccounts`, { metadata: { name: 'sa' } });
-    const object = await created(`${ns}/pods`, pod('holder', { serviceAccountName: 'sa', nodeName: 'n1' }));
+    await admin.created(`${ns}/serviceaccounts`, { metadata: { name: 'sa' } });
+    const object = await admin.created(`${ns}/pods`, pod('holder', { serviceAccountName: 'sa', nodeName: 'n1' }));
     const answer = await admin.post(`${ns}/serviceaccounts/sa/token`, {
       spec: {
         expirationSeconds: 900,
@@ -179,7 +169,7 @@ describe('token', () => {
 
   it('refuses what it cannot vouch for', async () => {
     const path = `${ns}/serviceaccounts/sa/token`;
-    await created(`${ns}/pods`, pod('foreign', { serviceAccountName: 'default' }));
+    await admin.created(`${ns}/pods`, pod('foreign', { serviceAccountName: 'default' }));
     const reference = (name: string, more: object = {}) => ({
       spec: { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, ...more } },
     });
@@ -222,7 +212,7 @@ describe('certificate signing requests', () => {
       groups: ['system:masters'],
       extra: { evil: ['1'] },
     };
-    const object = await created(path, { metadata: { name: 'csr' }, spec, status: { certificate: 'eA==' } });
+    const object = await admin.created(path, { metadata: { name: 'csr' }, spec, status: { certificate: 'eA==' } });
     assert.deepEqual(
       [object.spec.username, object.spec.groups, object.spec.uid, object.spec.extra?.evil, object.status],
       ['admin', ['system:masters', 'system:authenticated'], undefined, undefined, {}],
@@ -242,7 +232,7 @@ describe('certificate signing requests', () => {
 
 describe('what is not served yet', () => {
   it('is refused by name', async () => {
-    await created(`${ns}/pods`, pod('p'));
+    await admin.created(`${ns}/pods`, pod('p'));
     for (const [path, message] of [
       [`${ns}/pods/p/proxy/x`, 'pods "p" is forbidden: the subresource "proxy" is not served yet'],
       [

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import { clientTls } from '../../pki/client-tls.ts';
@@ -11,6 +12,11 @@ export interface TestAnswer {
   readonly text: string;
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
   readonly json: any;
+}
+
+/** What a refusal says. */
+export function brief(answer: TestAnswer): unknown[] {
+  return [answer.status, answer.json.reason, answer.json.message];
 }
 
 /** A bare HTTP/2 client that verifies the server. */
@@ -30,6 +36,13 @@ export class TestClient {
       createConnection: () => connectTls({ ...tls, host: '127.0.0.1', port }) as never,
     });
     this.#session.on('error', () => undefined);
+  }
+
+  /** A POST that must succeed; answers the object. */
+  async created(path: string, body: object): Promise<TestAnswer['json']> {
+    const answer = await this.post(path, body);
+    assert.equal(answer.status, 201, answer.text);
+    return answer.json;
   }
 
   /** A POST whose body never ends. */
