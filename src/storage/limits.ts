@@ -16,6 +16,9 @@ export const MAX_PENDING_TXNS = 8_192;
 export const MAX_COMMIT_TXNS = 256;
 export const MAX_COMMIT_BYTES = 8 * 1024 * 1024;
 
+/** Bytes of changes that the journal holds and the tables do not: bounds memory, the journal's files and what a start reads again. */
+export const MAX_RECENT_BYTES = 8 * 1024 * 1024;
+
 /** Bytes that a commit leaves free on the disk. Others write there too, and a disk that is full to the last byte breaks LMDB. */
 export const COMMIT_MARGIN_BYTES = 4 * 1024 * 1024;
 

@@ -3,35 +3,34 @@ import { describe, it, type TestContext } from 'node:test';
 import { CausewayError, isCode } from '../../lib/errors.ts';
 import { MAX_COMMIT_MS, MAX_COMMIT_TXNS, MAX_PENDING_TXNS } from '../limits.ts';
 import type { TxnOp, WatchEvent } from '../store.ts';
-import { CommitQueue } from './commit-queue.ts';
-import { NOWHERE } from './records.ts';
-import type { Snapshot, Tables, Write } from './tables.ts';
+import { CommitQueue, type CommitTarget } from './commit-queue.ts';
+import type { Change } from './records.ts';
+import type { Snapshot } from './tables.ts';
 
-/** Empty tables that remember what was committed, and do with each commit what the test says. */
-function fakeTables(commit: (writes: readonly Write[]) => Promise<void>): Tables {
+/** Empty tables that do with each commit what the test says. */
+function fakeTables(append: (changes: readonly Change[]) => Promise<void>): CommitTarget {
   const snapshot: Snapshot = {
     state: () => 0,
     index: () => undefined,
     log: () => undefined,
     indexRange: () => [],
     logRange: () => [],
-    lastPlace: () => NOWHERE,
     done: () => undefined,
   };
-  return { snapshot: () => snapshot, commit, close: () => Promise.resolve() };
+  return { snapshot: () => snapshot, append, upkeep: () => append([]) };
 }
 
 interface Harness {
   readonly queue: CommitQueue;
-  readonly commits: (readonly Write[])[];
+  readonly commits: (readonly Change[])[];
   readonly published: WatchEvent[];
 }
 
 function harness(behave: (commit: number) => Promise<void>, fatal = false): Harness {
-  const commits: (readonly Write[])[] = [];
+  const commits: (readonly Change[])[] = [];
   const published: WatchEvent[] = [];
   const queue = new CommitQueue({
-    tables: fakeTables((writes) => behave(commits.push(writes))),
+    tables: fakeTables((changes) => behave(commits.push(changes))),
     revision: 0,
     committed: (_, events) => published.push(...events),
     explain: async (cause) => ({ error: new CausewayError('ServiceUnavailable', 'explained', { cause }), fatal }),
@@ -61,7 +60,7 @@ describe('commit queue', () => {
       Array.from({ length: 22 }, (_, i) => i + 1),
     );
     assert.deepEqual(
-      commits.map((writes) => writes.filter((write) => write.table === 'log').length),
+      commits.map((changes) => changes.length),
       [2, 20],
     );
   });
@@ -70,7 +69,7 @@ describe('commit queue', () => {
     const { queue, commits } = harness(() => Promise.resolve());
     await Promise.all(Array.from({ length: MAX_COMMIT_TXNS + 1 }, (_, i) => queue.txn([put(`/${i}`)])));
     assert.deepEqual(
-      commits.map((writes) => writes.filter((write) => write.table === 'log').length),
+      commits.map((changes) => changes.length),
       [MAX_COMMIT_TXNS, 1],
     );
   });
@@ -82,6 +81,19 @@ describe('commit queue', () => {
       for (let turn = 0; turn < i % 7; turn++) await Promise.resolve();
     }
     assert.equal(queue.revision, 200);
+  });
+
+  it('answers those of a commit when the next one is on its way', async () => {
+    const { queue, commits } = harness(() => new Promise((resolve) => setImmediate(resolve)));
+    const seen: number[] = [];
+    const write = (key: string): Promise<void> =>
+      queue.txn([put(key)]).then(() => {
+        seen.push(commits.length);
+      });
+    const first = write('/a');
+    while (commits.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all([first, write('/b')]);
+    assert.deepEqual(seen, [2, 2]);
   });
 
   it('takes back all of a commit that fails, and goes on', async () => {

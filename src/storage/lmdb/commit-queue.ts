@@ -2,10 +2,18 @@ import { CausewayError } from '../../lib/errors.ts';
 import { MAX_COMMIT_BYTES, MAX_COMMIT_MS, MAX_COMMIT_TXNS, MAX_PENDING_TXNS } from '../limits.ts';
 import type { TxnOp, TxnResult, WatchEvent } from '../store.ts';
 import { checkOps, Plan } from './plan.ts';
-import type { Tables, Write } from './tables.ts';
+import type { Change } from './records.ts';
+import type { Snapshot, Upkeep } from './tables.ts';
+
+/** What the queue writes to, one call at a time: `JournaledTables`. */
+export interface CommitTarget {
+  snapshot(): Snapshot;
+  append(changes: readonly Change[]): Promise<void>;
+  upkeep(writes: readonly Upkeep[]): Promise<void>;
+}
 
 export interface CommitQueueOptions {
-  readonly tables: Tables;
+  readonly tables: CommitTarget;
   /** The revision of the last durable commit. */
   readonly revision: number;
   /** Called after each durable commit, before its transactions are acknowledged. */
@@ -23,7 +31,7 @@ interface Waiting<T> {
 }
 
 type PendingTxn = Waiting<TxnResult> & { readonly ops: readonly TxnOp[] };
-type PendingUpkeep = Waiting<void> & { readonly plan: () => readonly Write[] };
+type PendingUpkeep = Waiting<void> & { readonly plan: () => readonly Upkeep[] };
 type Settle = () => void;
 
 /**
@@ -69,7 +77,7 @@ export class CommitQueue {
    * Writes that are no transaction: they get no revision and nobody watches them. They take turns with the transactions, so that `plan` sees a
    * state that does not change until its writes are in.
    */
-  upkeep(plan: () => readonly Write[]): Promise<void> {
+  upkeep(plan: () => readonly Upkeep[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#checkOpen();
       this.#upkeep.push({ plan, resolve, reject });
@@ -89,11 +97,20 @@ export class CommitQueue {
 
   async #run(): Promise<void> {
     await this.#gather();
+    // Those of a commit are answered only when the next one is on its way: the disk works while their answers are made.
+    let settle: Settle = () => undefined;
     while (this.#txns.length > 0 || this.#upkeep.length > 0) {
-      if (this.#txns.length > 0) await this.#commitTxns();
+      if (this.#txns.length > 0) {
+        const commit = this.#commitTxns();
+        settle();
+        settle = await commit;
+      }
       const upkeep = this.#upkeep.shift();
-      if (upkeep !== undefined) await this.#commitUpkeep(upkeep);
+      if (upkeep === undefined) continue;
+      settle();
+      settle = await this.#commitUpkeep(upkeep);
     }
+    settle();
     // In the same turn as the last look at the queues, or what comes in between would never start.
     this.#running = undefined;
   }
@@ -107,31 +124,34 @@ export class CommitQueue {
     this.#gathering = undefined;
   }
 
-  async #commitUpkeep(upkeep: PendingUpkeep): Promise<void> {
+  async #commitUpkeep(upkeep: PendingUpkeep): Promise<Settle> {
     try {
-      await this.#commit(upkeep.plan());
-      upkeep.resolve();
+      const writes = upkeep.plan();
+      await this.#commit(() => this.#options.tables.upkeep(writes));
+      return upkeep.resolve;
     } catch (error) {
-      upkeep.reject(error);
+      return () => upkeep.reject(error);
     }
   }
 
-  async #commitTxns(): Promise<void> {
-    const plan = { settle: [] as Settle[], failing: [] as PendingTxn[] };
-    const batch = this.#plan(plan.settle, plan.failing);
+  async #commitTxns(): Promise<Settle> {
+    const settle: Settle[] = [];
+    const planned: PendingTxn[] = [];
+    const batch = this.#plan(settle, planned);
     try {
-      if (batch.writes.length > 0) {
-        await this.#commit([...batch.writes, { table: 'state', name: 'revision', revision: batch.revision }]);
-      }
+      if (batch.changes.length > 0) await this.#commit(() => this.#options.tables.append(batch.changes));
     } catch (error) {
-      for (const txn of plan.failing) txn.reject(error);
-      return;
+      return () => {
+        for (const txn of planned) txn.reject(error);
+      };
     }
     if (batch.revision !== this.#revision) {
       this.#revision = batch.revision;
       this.#options.committed(batch.revision, batch.events);
     }
-    for (const settle of plan.settle) settle();
+    return () => {
+      for (const each of settle) each();
+    };
   }
 
   #plan(settle: Settle[], taken: PendingTxn[]): Plan {
@@ -161,7 +181,7 @@ export class CommitQueue {
     if (refusal !== undefined) throw refusal;
   }
 
-  async #commit(writes: readonly Write[]): Promise<void> {
+  async #commit(write: () => Promise<void>): Promise<void> {
     if (this.#failed !== undefined) throw this.#failed;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -172,7 +192,7 @@ export class CommitQueue {
       }, MAX_COMMIT_MS);
     });
     try {
-      await Promise.race([this.#options.tables.commit(writes), late]);
+      await Promise.race([write(), late]);
     } catch (error) {
       if (this.#failed !== undefined) throw this.#failed;
       const explained = await this.#options.explain(error);

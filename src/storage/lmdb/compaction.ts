@@ -1,6 +1,7 @@
 import type { CommitQueue } from './commit-queue.ts';
+import type { JournaledTables } from './journaled-tables.ts';
 import type { Place } from './records.ts';
-import type { Tables, Write } from './tables.ts';
+import type { Upkeep } from './tables.ts';
 
 /** Log records that one commit sweeps: bounds how long transactions wait for it. */
 const SWEEP = 512;
@@ -38,12 +39,12 @@ export class HistoryPolicy {
  * however large the rest is.
  */
 export class Compactor {
-  readonly #tables: Tables;
+  readonly #tables: JournaledTables;
   readonly #queue: CommitQueue;
   #compacted: number;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(tables: Tables, queue: CommitQueue) {
+  constructor(tables: JournaledTables, queue: CommitQueue) {
     this.#tables = tables;
     this.#queue = queue;
     const snapshot = tables.snapshot();
@@ -65,7 +66,7 @@ export class Compactor {
   async #compact(asked: number): Promise<void> {
     const revision = Math.min(asked, this.#queue.revision);
     if (revision > this.#compacted) {
-      await this.#queue.upkeep(() => [{ table: 'state', name: 'compacted', revision }]);
+      await this.#queue.upkeep(() => [{ set: 'compacted', revision }]);
       this.#compacted = revision;
     }
     let through = false;
@@ -79,19 +80,19 @@ export class Compactor {
   }
 }
 
-function planSweep(tables: Tables): { readonly writes: readonly Write[]; readonly through: boolean } {
+function planSweep(tables: JournaledTables): { readonly writes: readonly Upkeep[]; readonly through: boolean } {
   const snapshot = tables.snapshot();
   try {
     const compacted = snapshot.state('compacted');
     let reached = snapshot.state('swept');
     if (reached >= compacted) return { writes: [], through: true };
-    const writes: Write[] = [];
-    const swept = (through: boolean, revision: number): { writes: Write[]; through: boolean } => {
-      writes.push({ table: 'state', name: 'swept', revision });
+    const writes: Upkeep[] = [];
+    const swept = (through: boolean, revision: number): { writes: Upkeep[]; through: boolean } => {
+      writes.push({ set: 'swept', revision });
       return { writes, through };
     };
     let seen = 0;
-    const range = snapshot.logRange({ revision: reached + 1, sub: 0 }, { revision: compacted + 1, sub: 0 });
+    const range = snapshot.logRange(reached, compacted);
     for (const { place, record } of range) {
       if (seen >= SWEEP && place.revision !== reached) return swept(false, reached);
       if (record.previous.revision > 0) writes.push(removeLog(record.previous));
@@ -99,7 +100,7 @@ function planSweep(tables: Tables): { readonly writes: readonly Write[]; readonl
         writes.push(removeLog(place));
         const key = Buffer.from(record.key);
         const last = snapshot.index(key);
-        if (last !== undefined && samePlace(last, place)) writes.push({ table: 'index', key, bytes: undefined });
+        if (last !== undefined && samePlace(last, place)) writes.push({ remove: 'index', key });
       }
       reached = place.revision;
       seen += 1;
@@ -110,8 +111,8 @@ function planSweep(tables: Tables): { readonly writes: readonly Write[]; readonl
   }
 }
 
-function removeLog(place: Place): Write {
-  return { table: 'log', place: place, bytes: undefined };
+function removeLog(place: Place): Upkeep {
+  return { remove: 'log', place };
 }
 
 function samePlace(a: Place, b: Place): boolean {

@@ -8,6 +8,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { CausewayError, isCode } from '../../lib/errors.ts';
 import { silentLog } from '../../lib/log.ts';
 import type { Store } from '../store.ts';
+import { JOURNAL_FILES } from './journal.ts';
 import { openLmdbStore } from './store.ts';
 
 const openAt = (directory: string): Promise<Store> => openLmdbStore({ directory, clock: systemClock, log: silentLog });
@@ -71,7 +72,13 @@ describe('data directory', () => {
     } finally {
       process.umask(umask);
     }
-    assert.deepEqual((await readdir(directory)).sort(), ['data.mdb', 'data.mdb-lock', 'format']);
+    assert.deepEqual((await readdir(directory)).sort(), [
+      'data.mdb',
+      'data.mdb-lock',
+      'format',
+      'journal-0',
+      'journal-1',
+    ]);
   });
 
   it('may be there, empty, and is closed to others then', async () => {
@@ -93,7 +100,7 @@ describe('data directory', () => {
     await refused(lmdb, 'holds files of something else');
 
     const newer = await filled();
-    await writeFile(join(newer, 'format'), 'causeway storage, format 2\n');
+    await writeFile(join(newer, 'format'), 'causeway storage, format 3\n');
     await refused(newer, 'was made by a newer version');
 
     const file = path();
@@ -173,25 +180,57 @@ describe('data directory', () => {
 
   it('is set up again after a first start that did not finish', async () => {
     const directory = await filled();
-    await writeFile(join(directory, 'format'), 'causeway storage, format 1, not complete\n');
+    await writeFile(join(directory, 'format'), 'causeway storage, format 2, not complete\n');
     const store = await openAt(directory);
     assert.equal(store.revision(), 0);
     await store.close();
-    assert.equal(await readFile(join(directory, 'format'), 'utf8'), 'causeway storage, format 1\n');
+    assert.equal(await readFile(join(directory, 'format'), 'utf8'), 'causeway storage, format 2\n');
+  });
+
+  it('gets a journal when an earlier version made it', async () => {
+    const directory = await filled();
+    await writeFile(join(directory, 'format'), 'causeway storage, format 1\n');
+    for (const name of JOURNAL_FILES) await rm(join(directory, name));
+    for (let revision = 300; revision < 302; revision++) {
+      const store = await openAt(directory);
+      assert.equal(store.revision(), revision);
+      assert.equal((await store.list('/k/')).entries.length, 300);
+      await store.txn([{ type: 'put', key: '/a', expected: undefined, encode: () => Buffer.from('x') }]);
+      await store.close();
+    }
+    assert.equal(await readFile(join(directory, 'format'), 'utf8'), 'causeway storage, format 2\n');
+  });
+
+  it('is refused when its journal is damaged', async () => {
+    for (const name of JOURNAL_FILES) {
+      const missing = await filled();
+      await rm(join(missing, name));
+      await refused(missing, `is damaged: ${name} is missing`);
+    }
+
+    // The data file of another day.
+    const directory = await filled();
+    const earlier = await readFile(join(directory, 'data.mdb'));
+    for (let i = 0; i < 2; i++) {
+      const store = await openAt(directory);
+      await store.txn([{ type: 'put', key: '/a', expected: undefined, encode: () => Buffer.from('x') }]);
+      await store.close();
+    }
+    await writeFile(join(directory, 'data.mdb'), earlier);
+    await refused(directory, 'is damaged: its journal lacks revision 301');
   });
 
   it('belongs to one process at a time', async () => {
     const directory = path();
     const store = await openAt(directory);
     await store.txn([{ type: 'put', key: '/a', expected: 0, encode: () => Buffer.from('x') }]);
-    const before = await fingerprint(directory);
     await assert.rejects(openAt(directory), {
       message: `${directory} is in use by another process (pid ${process.pid})`,
     });
-    assert.deepEqual(await fingerprint(directory), before);
+    await store.txn([{ type: 'put', key: '/a', expected: 1, encode: () => Buffer.from('y') }]);
     await store.close();
     const again = await openAt(directory);
-    assert.equal(again.revision(), 1);
+    assert.equal(again.revision(), 2);
     await again.close();
   });
 });

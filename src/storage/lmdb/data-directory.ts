@@ -3,16 +3,22 @@ import { chmod, mkdir, open, readdir, readFile, rename, stat, unlink } from 'nod
 import { join } from 'node:path';
 import { CausewayError } from '../../lib/errors.ts';
 import { type DirectoryLock, isLockFile, lockDirectory } from '../directory-lock.ts';
+import { JOURNAL_FILES } from './journal.ts';
 
 /** `format` says what the directory is. It is written first, and once more when the data file is complete. */
 const FORMAT_FILE = 'format';
 const DATA_FILE = 'data.mdb';
 const LMDB_LOCK_FILE = 'data.mdb-lock';
-const UNFINISHED = 'causeway storage, format 1, not complete\n';
-const COMPLETE = 'causeway storage, format 1\n';
+const UNFINISHED = 'causeway storage, format 2, not complete\n';
+const COMPLETE = 'causeway storage, format 2\n';
+/** Format 1 has no journal. */
+const UNFINISHED_1 = 'causeway storage, format 1, not complete\n';
+const COMPLETE_1 = 'causeway storage, format 1\n';
 
 export interface DataDirectory {
+  readonly directory: string;
   readonly dataFile: string;
+  readonly journalFiles: readonly [string, string];
   /** True at the first start: the data file is empty, and `complete` must follow when it is set up. */
   readonly fresh: boolean;
   complete(): Promise<void>;
@@ -28,10 +34,18 @@ export async function openDataDirectory(directory: string): Promise<DataDirector
   const lock = await takeLock(directory);
   try {
     // Another process may have set it up, or changed it, before the lock was ours.
-    const fresh = (await inspect(directory)) !== 'complete';
-    const dataFile = join(directory, DATA_FILE);
-    if (fresh) await prepare(directory, dataFile);
-    return { dataFile, fresh, complete: () => writeFormat(directory, COMPLETE), release: () => release(lock) };
+    const state = await inspect(directory);
+    const fresh = state !== 'complete' && state !== 'format 1';
+    if (fresh) await prepare(directory);
+    if (state === 'format 1') await addJournal(directory);
+    return {
+      directory,
+      dataFile: join(directory, DATA_FILE),
+      journalFiles: [join(directory, JOURNAL_FILES[0]), join(directory, JOURNAL_FILES[1])],
+      fresh,
+      complete: () => writeFormat(directory, COMPLETE),
+      release: () => release(lock),
+    };
   } catch (error) {
     await lock.release();
     throw error;
@@ -50,21 +64,35 @@ async function takeLock(directory: string): Promise<DirectoryLock> {
 
 const release = (lock: DirectoryLock): Promise<void> => lock.release();
 
-async function inspect(directory: string): Promise<'absent' | 'empty' | 'unfinished' | 'complete'> {
+type State = 'absent' | 'empty' | 'unfinished' | 'complete' | 'format 1';
+
+const STATES: ReadonlyMap<string, State> = new Map([
+  [UNFINISHED, 'unfinished'],
+  [UNFINISHED_1, 'unfinished'],
+  [COMPLETE, 'complete'],
+  [COMPLETE_1, 'format 1'],
+]);
+
+async function inspect(directory: string): Promise<State> {
   const stats = await statOrAbsent(directory);
   if (stats === undefined) return 'absent';
   if (!stats.isDirectory()) throw refuse(directory, 'is not a directory');
   const names = (await readdir(directory)).filter((name) => !isLockFile(name));
   if (names.length === 0) return 'empty';
   const format = names.includes(FORMAT_FILE) ? await readFile(join(directory, FORMAT_FILE), 'utf8') : undefined;
-  if (format !== COMPLETE && format !== UNFINISHED) {
+  const state = format === undefined ? undefined : STATES.get(format);
+  if (state === undefined) {
     if (format?.startsWith('causeway storage, ') === true) throw refuse(directory, 'was made by a newer version');
     throw refuse(directory, 'holds files of something else');
   }
   checkOwner(directory, stats);
-  if (format === UNFINISHED) return 'unfinished';
+  if (state === 'unfinished') return state;
   await checkDataFile(directory);
-  return 'complete';
+  if (state === 'format 1') return state;
+  for (const name of JOURNAL_FILES) {
+    if (!names.includes(name)) throw refuse(directory, `is damaged: ${name} is missing`);
+  }
+  return state;
 }
 
 async function statOrAbsent(path: string): Promise<Stats | undefined> {
@@ -92,11 +120,21 @@ async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-async function prepare(directory: string, dataFile: string): Promise<void> {
+async function prepare(directory: string): Promise<void> {
   await chmod(directory, 0o700);
   await writeFormat(directory, UNFINISHED);
   // What an unfinished start left holds nothing that was acknowledged. LMDB takes files that are there as they are, with their mode.
-  for (const file of [dataFile, join(directory, LMDB_LOCK_FILE)]) {
+  await makeEmpty(directory, [DATA_FILE, LMDB_LOCK_FILE, ...JOURNAL_FILES]);
+}
+
+async function addJournal(directory: string): Promise<void> {
+  await makeEmpty(directory, JOURNAL_FILES);
+  await writeFormat(directory, COMPLETE);
+}
+
+async function makeEmpty(directory: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const file = join(directory, name);
     await unlink(file).catch(() => undefined);
     await (await open(file, 'wx', 0o600)).close();
   }

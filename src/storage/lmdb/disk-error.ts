@@ -1,9 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import { CausewayError } from '../../lib/errors.ts';
 
-const EIO = 5;
-const ENOSPC = 28;
-const EDQUOT = 122;
+/** As LMDB and as Node say it. */
+const DISK_FAILED: readonly unknown[] = [5, 'EIO'];
+const DISK_FULL: readonly unknown[] = [28, 'ENOSPC', 122, 'EDQUOT'];
 /** LMDB: the environment cannot be used any more. */
 const MDB_PANIC = -30795;
 
@@ -16,7 +16,7 @@ export interface DiskError {
   readonly fatal: boolean;
 }
 
-/** What LMDB said of a commit that failed, in words for a client. LMDB drops such a commit whole. */
+/** What the journal or LMDB said of a commit that failed, in words for a client. Whether it was written only a restart tells. */
 export async function explainDiskError(directory: string, cause: unknown): Promise<DiskError> {
   if (cause instanceof CausewayError) return { error: cause, fatal: false };
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
@@ -26,15 +26,19 @@ export async function explainDiskError(directory: string, cause: unknown): Promi
       fatal: true,
     };
   }
-  if (code === ENOSPC || code === EDQUOT || code === EIO) {
-    // `checkRoom` did not see it coming. What LMDB does then leaves the process in a state that nobody should trust with data.
-    const why = code === EIO && !(await isFull(directory)) ? 'the disk failed' : 'the disk is full';
+  const failed = DISK_FAILED.includes(code);
+  if (failed || DISK_FULL.includes(code)) {
+    // `DiskRoom` did not see it coming. What LMDB does then leaves the process in a state that nobody should trust with data.
+    const why = failed && !(await isFull(directory)) ? 'the disk failed' : 'the disk is full';
     return {
       error: new CausewayError('InternalError', `storage: ${why}, a restart is needed`, { cause }),
       fatal: true,
     };
   }
-  return { error: new CausewayError('InternalError', 'storage: the write failed', { cause }), fatal: false };
+  return {
+    error: new CausewayError('InternalError', 'storage: the write failed, a restart is needed', { cause }),
+    fatal: true,
+  };
 }
 
 async function isFull(directory: string): Promise<boolean> {

@@ -1,14 +1,15 @@
 import { CausewayError } from '../../lib/errors.ts';
 import { keyBytes, prefixEnd } from '../keys.ts';
 import { CompactedError, type Entry, type ListOptions, type ListResult, type WatchEvent } from '../store.ts';
+import type { JournaledTables } from './journaled-tables.ts';
 import type { IndexRecord, LogRecord, Place } from './records.ts';
-import type { Snapshot, Tables } from './tables.ts';
+import type { Snapshot } from './tables.ts';
 
 /** Keys that are looked at, and changes that are read, before other work gets its turn. */
 const TURN = 512;
 
 /** The state under `prefix`, now or at an earlier revision. */
-export async function listPrefix(tables: Tables, prefix: string, options: ListOptions): Promise<ListResult> {
+export async function listPrefix(tables: JournaledTables, prefix: string, options: ListOptions): Promise<ListResult> {
   const snapshot = tables.snapshot();
   try {
     const revision = checkRevision(snapshot, options.revision);
@@ -66,7 +67,7 @@ function recordAt(
 
 /** The changes with `after` < revision <= `through`, in batches that never split a revision. */
 export async function* readChanges(
-  tables: Tables,
+  tables: JournaledTables,
   prefix: string,
   after: number,
   through: number,
@@ -81,7 +82,7 @@ export async function* readChanges(
 }
 
 function readTurn(
-  tables: Tables,
+  tables: JournaledTables,
   prefix: string,
   after: number,
   through: number,
@@ -93,7 +94,7 @@ function readTurn(
     const events: WatchEvent[] = [];
     let reached = after;
     let seen = 0;
-    const range = snapshot.logRange({ revision: after + 1, sub: 0 }, { revision: through + 1, sub: 0 });
+    const range = snapshot.logRange(after, through);
     for (const { place, record } of range) {
       if (seen >= TURN && place.revision !== reached) return { events, reached };
       if (record.key.startsWith(prefix)) events.push(eventOf(snapshot, place, record));

@@ -2,8 +2,8 @@ import { CausewayError } from '../../lib/errors.ts';
 import { keyBytes } from '../keys.ts';
 import { MAX_TXN_OPS, MAX_VALUE_BYTES } from '../limits.ts';
 import type { Entry, TxnOp, TxnResult, WatchEvent } from '../store.ts';
-import { encodeIndex, encodeLog, type IndexRecord, NOWHERE } from './records.ts';
-import type { Snapshot, Write } from './tables.ts';
+import { type Change, encodeLog, type IndexRecord, NOWHERE } from './records.ts';
+import type { Snapshot } from './tables.ts';
 
 interface Held {
   readonly record: IndexRecord;
@@ -15,7 +15,7 @@ interface Held {
  * is to be written. Nothing is true before the commit is durable, so that a commit that fails takes back all of it.
  */
 export class Plan {
-  readonly writes: Write[] = [];
+  readonly changes: Change[] = [];
   readonly events: WatchEvent[] = [];
   bytes = 0;
   #revision: number;
@@ -45,7 +45,7 @@ export class Plan {
       if ((current?.modRevision ?? 0) !== op.expected) return { ok: false, failedKey: op.key, current };
     }
     const revision = this.#revision + 1;
-    const changes: Change[] = [];
+    const changes: Planned[] = [];
     for (let i = 0; i < ops.length; i++) {
       const change = changeOf(ops[i]!, keys[i]!, held[i], revision);
       if (change !== undefined) changes.push(change);
@@ -68,14 +68,13 @@ export class Plan {
     return { record, value: logged.value };
   }
 
-  #write(change: Change, record: IndexRecord): Entry {
+  #write(change: Planned, record: IndexRecord): Entry {
     const { op, key, held } = change;
     const previous = held === undefined ? NOWHERE : held.record;
     const logged = encodeLog(op.type, previous, key, change.value);
     // Readers keep these bytes for long. What `encode` gave may be a small part of a buffer pool, and would keep all of it.
     const value = logged.subarray(logged.length - change.value.length);
-    this.writes.push({ table: 'log', place: record, bytes: logged });
-    this.writes.push({ table: 'index', key, bytes: encodeIndex(record, op.type) });
+    this.changes.push({ place: record, kind: op.type, previous, key: op.key, keyBytes: key, value, logged });
     this.bytes += logged.length;
     this.#changed.set(op.key, { record, value });
     const before = held?.record.kind === 'put' ? held.value : undefined;
@@ -86,14 +85,14 @@ export class Plan {
 
 const NO_BYTES = Buffer.alloc(0);
 
-interface Change {
+interface Planned {
   readonly op: TxnOp;
   readonly key: Buffer;
   readonly held: Held | undefined;
   readonly value: Uint8Array;
 }
 
-function changeOf(op: TxnOp, key: Buffer, held: Held | undefined, revision: number): Change | undefined {
+function changeOf(op: TxnOp, key: Buffer, held: Held | undefined, revision: number): Planned | undefined {
   if (op.type === 'put') return { op, key, held, value: checkValue(op.encode(revision)) };
   if (held?.record.kind !== 'put') return undefined;
   return { op, key, held, value: op.encode === undefined ? held.value : checkValue(op.encode(revision)) };

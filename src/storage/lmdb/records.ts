@@ -30,6 +30,13 @@ export interface IndexRecord extends Place {
   readonly kind: ChangeKind;
 }
 
+/** One change of a commit, with the bytes that the log keeps of it. */
+export interface Change extends LogRecord {
+  readonly place: IndexRecord;
+  readonly keyBytes: Buffer;
+  readonly logged: Buffer;
+}
+
 export const NOWHERE: Place = { revision: 0, sub: 0 };
 
 const PUT = 1;
@@ -48,7 +55,9 @@ export function decodePlace(bytes: Buffer): Place {
 }
 
 export function encodeRevision(revision: number): Buffer {
-  return encodePlace({ revision, sub: 0 }).subarray(0, 8);
+  const bytes = Buffer.allocUnsafe(8);
+  writeRevision(bytes, revision, 0);
+  return bytes;
 }
 
 export function decodeRevision(bytes: Buffer): number {
@@ -81,6 +90,12 @@ export function decodeLog(bytes: Buffer, place: Place): LogRecord {
   };
 }
 
+/** What `logged` says of the change at `place`. */
+export function decodeChange(logged: Buffer, place: Place): Change {
+  const record = decodeLog(logged, place);
+  return { ...record, place: { ...place, kind: record.kind }, keyBytes: Buffer.from(record.key), logged };
+}
+
 export function encodeIndex(place: Place, kind: ChangeKind): Buffer {
   const bytes = Buffer.allocUnsafe(11);
   writePlace(bytes, place, 0);
@@ -98,16 +113,20 @@ function decodeKind(byte: number | undefined): ChangeKind {
   throw new CausewayError('InternalError', 'storage: a record has an unknown kind');
 }
 
-function writePlace(bytes: Buffer, place: Place, offset: number): void {
-  bytes.writeUInt32BE(Math.floor(place.revision / 2 ** 32), offset);
-  bytes.writeUInt32BE(place.revision >>> 0, offset + 4);
+export function writePlace(bytes: Buffer, place: Place, offset: number): void {
+  writeRevision(bytes, place.revision, offset);
   bytes.writeUInt16BE(place.sub, offset + 8);
 }
 
-function readPlace(bytes: Buffer, offset: number): Place {
+export function writeRevision(bytes: Buffer, revision: number, offset: number): void {
+  bytes.writeUInt32BE(Math.floor(revision / 2 ** 32), offset);
+  bytes.writeUInt32BE(revision >>> 0, offset + 4);
+}
+
+export function readPlace(bytes: Buffer, offset: number): Place {
   return { revision: readRevision(bytes, offset), sub: bytes.readUInt16BE(offset + 8) };
 }
 
-function readRevision(bytes: Buffer, offset: number): number {
+export function readRevision(bytes: Buffer, offset: number): number {
   return bytes.readUInt32BE(offset) * 2 ** 32 + bytes.readUInt32BE(offset + 4);
 }

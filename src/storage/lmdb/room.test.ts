@@ -2,16 +2,22 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { checkRoom } from './room.ts';
+import { DiskRoom } from './room.ts';
 
 it('a commit that cannot fit is refused before LMDB tries', () => {
-  const file = join(tmpdir(), 'data.mdb');
+  const room = new DiskRoom(join(tmpdir(), 'data.mdb'));
   const full = {
     code: 'ServiceUnavailable',
     message: 'storage: the disk is full, nothing was written',
     details: { retryAfterSeconds: 5 },
   };
-  checkRoom(file, 1, 100);
-  assert.throws(() => checkRoom(file, 1, Number.MAX_SAFE_INTEGER), full);
-  assert.throws(() => checkRoom(file, Number.MAX_SAFE_INTEGER / 8192, 0), full);
+  room.check(1, 100);
+  assert.equal(room.seems(1, 100), true);
+  for (const [writes, bytes] of [
+    [1, Number.MAX_SAFE_INTEGER],
+    [Number.MAX_SAFE_INTEGER / 8192, 0],
+  ] as const) {
+    assert.equal(room.seems(writes, bytes), false);
+    assert.throws(() => room.check(writes, bytes), full);
+  }
 });

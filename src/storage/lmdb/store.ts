@@ -8,7 +8,9 @@ import { Compactor, HistoryPolicy } from './compaction.ts';
 import { openDataDirectory } from './data-directory.ts';
 import { explainDiskError } from './disk-error.ts';
 import { listPrefix, readChanges } from './history.ts';
-import { openTables, type Tables } from './tables.ts';
+import { JournaledTables } from './journaled-tables.ts';
+import { DiskRoom } from './room.ts';
+import { openTables, type Snapshot, type Tables } from './tables.ts';
 import { WatchHub } from './watch-hub.ts';
 
 export interface LmdbStoreOptions {
@@ -33,21 +35,27 @@ const COMPACTION_CHECK_MS = 30_000;
  * use by another process.
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
-  return openStore(options, openTables);
+  return openStore(options, {});
 }
 
-/** The same with the tables given: how a test shows that a store without syncs is found out. */
-export async function openStore(options: LmdbStoreOptions, open: (file: string) => Tables): Promise<Store> {
+/** For tests. Without `sync` nothing waits for the disk; `flushChanges` is how far the tables may be behind the journal. */
+export interface StoreTuning {
+  readonly sync?: boolean;
+  readonly flushChanges?: number;
+}
+
+export async function openStore(options: LmdbStoreOptions, tuning: StoreTuning): Promise<Store> {
+  const { sync = true } = tuning;
   const directory = await openDataDirectory(options.directory);
   let tables: Tables | undefined;
   try {
-    tables = open(directory.dataFile);
+    if (directory.fresh) new DiskRoom(directory.dataFile).check(0, 0);
+    tables = openTables(directory.dataFile, { noSync: !sync });
     const revision = checkTables(tables, options.directory);
-    if (directory.fresh) {
-      await tables.commit([{ table: 'state', name: 'revision', revision }]);
-      await directory.complete();
-    }
-    return new LmdbStore(options, tables, revision, () => directory.release());
+    if (directory.fresh) await tables.upkeep([{ set: 'revision', revision }]);
+    const journaled = await JournaledTables.open({ ...directory, ...tuning, tables, revision, sync });
+    if (directory.fresh) await directory.complete();
+    return new LmdbStore(options, journaled, () => directory.release());
   } catch (error) {
     await tables?.close();
     await directory.release();
@@ -71,7 +79,7 @@ function checkTables(tables: Tables, directory: string): number {
 }
 
 class LmdbStore implements Store {
-  readonly #tables: Tables;
+  readonly #tables: JournaledTables;
   readonly #release: () => Promise<void>;
   readonly #log: Log;
   readonly #queue: CommitQueue;
@@ -83,13 +91,13 @@ class LmdbStore implements Store {
   #compacting = false;
   #closing: Promise<void> | undefined;
 
-  constructor(options: LmdbStoreOptions, tables: Tables, revision: number, release: () => Promise<void>) {
+  constructor(options: LmdbStoreOptions, tables: JournaledTables, release: () => Promise<void>) {
     this.#tables = tables;
     this.#release = release;
     this.#log = options.log;
     this.#queue = new CommitQueue({
       tables,
-      revision,
+      revision: tables.revision,
       committed: (newest, events) => this.#committed(newest, events),
       explain: (error) => explainDiskError(options.directory, error),
     });
@@ -102,7 +110,7 @@ class LmdbStore implements Store {
       this.#forget(this.#policy.observe(options.clock.now(), this.#queue.revision));
     }, options.compactionCheckMs ?? COMPACTION_CHECK_MS);
     this.#timer.unref();
-    this.#policy.observe(options.clock.now(), revision);
+    this.#policy.observe(options.clock.now(), tables.revision);
     // What a crash left of the last sweep.
     this.#forget(this.#compactor.compacted, true);
   }
@@ -198,7 +206,7 @@ class LmdbStore implements Store {
       });
   }
 
-  #snapshot(): ReturnType<Tables['snapshot']> {
+  #snapshot(): Snapshot {
     this.#checkOpen();
     return this.#tables.snapshot();
   }

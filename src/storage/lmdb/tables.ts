@@ -1,24 +1,24 @@
-import { existsSync } from 'node:fs';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { CausewayError } from '../../lib/errors.ts';
+import type { RecentChanges } from './recent.ts';
 import {
   decodeIndex,
   decodeLog,
   decodePlace,
   decodeRevision,
+  encodeIndex,
   encodePlace,
   encodeRevision,
   type IndexRecord,
   type LogRecord,
   type Place,
 } from './records.ts';
-import { checkRoom } from './room.ts';
 
-/** One write of a commit. */
-export type Write =
-  | { readonly table: 'log'; readonly place: Place; readonly bytes: Buffer | undefined }
-  | { readonly table: 'index'; readonly key: Buffer; readonly bytes: Buffer | undefined }
-  | { readonly table: 'state'; readonly name: StateName; readonly revision: number };
+/** A write that is no change of an object: it gets no revision, and nobody watches it. */
+export type Upkeep =
+  | { readonly remove: 'log'; readonly place: Place }
+  | { readonly remove: 'index'; readonly key: Buffer }
+  | { readonly set: StateName; readonly revision: number };
 
 /** `revision`: of the last commit. `compacted`: history up to it is given up. `swept`: its records are really gone. */
 export type StateName = 'revision' | 'compacted' | 'swept';
@@ -30,15 +30,23 @@ export interface Snapshot {
   log(place: Place): LogRecord | undefined;
   /** From `start` (inclusive) to `end` (exclusive), in order. */
   indexRange(start: Buffer, end: Buffer): Iterable<{ readonly key: Buffer; readonly record: IndexRecord }>;
-  logRange(start: Place, end: Place): Iterable<{ readonly place: Place; readonly record: LogRecord }>;
-  lastPlace(): Place | undefined;
+  /** With `after` < revision <= `through`, in order. */
+  logRange(after: number, through: number): Iterable<{ readonly place: Place; readonly record: LogRecord }>;
   done(): void;
 }
 
+export interface TablesSnapshot extends Snapshot {
+  /** Of the last change in the log. */
+  lastPlace(): Place | undefined;
+}
+
+/** What of the tables those need who read and write the store: `journaled-tables.ts` puts the journal before them. */
 export interface Tables {
-  snapshot(): Snapshot;
-  /** All or nothing. Resolves when the data file is synced. */
-  commit(writes: readonly Write[]): Promise<void>;
+  snapshot(): TablesSnapshot;
+  /** All or nothing. Resolves when they are on the disk. They follow what was committed before. */
+  commit(changes: RecentChanges): Promise<void>;
+  /** All or nothing, and on the disk when it resolves. */
+  upkeep(writes: readonly Upkeep[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -52,7 +60,6 @@ interface Appendable {
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 
 export function openTables(file: string, options: { readonly noSync?: boolean } = {}): Tables {
-  if (!existsSync(file)) checkRoom(file, 0, 0);
   const root = open<Buffer, Buffer>(file, {
     ...BINARY,
     noSubdir: true,
@@ -65,25 +72,28 @@ export function openTables(file: string, options: { readonly noSync?: boolean } 
     ...(options.noSync === true ? { noSync: true } : {}),
   });
   try {
-    return tablesOf(file, root, root.openDB('log', BINARY), root.openDB('index', BINARY));
+    return tablesOf(root, root.openDB('log', BINARY), root.openDB('index', BINARY));
   } catch (error) {
     void root.close();
     throw error;
   }
 }
 
-function tablesOf(
-  file: string,
-  root: RootDatabase<Buffer, Buffer>,
-  log: BinaryDatabase,
-  index: BinaryDatabase,
-): Tables {
+function tablesOf(root: RootDatabase<Buffer, Buffer>, log: BinaryDatabase, index: BinaryDatabase): Tables {
   let snapshots = 0;
   let closing: Promise<void> | undefined;
   let drained: (() => void) | undefined;
   const done = (): void => {
     snapshots -= 1;
     if (snapshots === 0) drained?.();
+  };
+  const batch = async (write: () => void): Promise<void> => {
+    try {
+      // `false` is a condition that failed, and these batches have none.
+      if (!(await root.batch(write))) throw new Error('a commit was not applied');
+    } catch (error) {
+      throw await causeOf(error);
+    }
   };
   const close = async (): Promise<void> => {
     // Closing under a reader would take the memory map away from it.
@@ -102,19 +112,18 @@ function tablesOf(
       snapshots += 1;
       return snapshotOf(root.useReadTransaction(), done, root, log, index);
     },
-    async commit(writes) {
-      if (writes.length === 0) return;
-      checkRoom(file, writes.length, bytesOf(writes));
-      try {
-        const applied = root.batch(() => {
-          for (const write of writes) apply(write, root, log, index);
-        });
-        // `false` is a condition that failed, and this batch has none.
-        if (!(await applied)) throw new CausewayError('InternalError', 'storage: a commit was not applied');
-      } catch (error) {
-        throw await causeOf(error);
-      }
-    },
+    commit: (changes) =>
+      batch(() => {
+        for (const { place, logged } of changes.logRange(changes.base, changes.revision)) {
+          append(log as unknown as Appendable, encodePlace(place), logged);
+        }
+        for (const { keyBytes, place } of changes.latest()) void index.put(keyBytes, encodeIndex(place, place.kind));
+        applyUpkeep({ set: 'revision', revision: changes.revision }, root, log, index);
+      }),
+    upkeep: (writes) =>
+      batch(() => {
+        for (const write of writes) applyUpkeep(write, root, log, index);
+      }),
     close() {
       closing ??= close();
       return closing;
@@ -122,23 +131,10 @@ function tablesOf(
   };
 }
 
-function bytesOf(writes: readonly Write[]): number {
-  return writes.reduce((sum, write) => sum + (write.table === 'state' ? 0 : (write.bytes?.length ?? 0)), 0);
-}
-
-function apply(write: Write, root: BinaryDatabase, log: BinaryDatabase, index: BinaryDatabase): void {
-  switch (write.table) {
-    case 'log':
-      if (write.bytes === undefined) void log.remove(encodePlace(write.place));
-      else append(log as unknown as Appendable, encodePlace(write.place), write.bytes);
-      return;
-    case 'index':
-      if (write.bytes === undefined) void index.remove(write.key);
-      else void index.put(write.key, write.bytes);
-      return;
-    case 'state':
-      void root.put(Buffer.from(write.name), encodeRevision(write.revision));
-  }
+function applyUpkeep(write: Upkeep, root: BinaryDatabase, log: BinaryDatabase, index: BinaryDatabase): void {
+  if ('set' in write) void root.put(Buffer.from(write.set), encodeRevision(write.revision));
+  else if (write.remove === 'log') void log.remove(encodePlace(write.place));
+  else void index.remove(write.key);
 }
 
 /** Appending keeps the pages of the log full: a third less of them. What becomes of it, the promise of the batch says. */
@@ -162,7 +158,7 @@ function snapshotOf(
   root: BinaryDatabase,
   log: BinaryDatabase,
   index: BinaryDatabase,
-): Snapshot {
+): TablesSnapshot {
   const options = { transaction };
   return {
     state(name) {
@@ -181,8 +177,10 @@ function snapshotOf(
       for (const { key, value } of index.getRange({ start, end, transaction }))
         yield { key, record: decodeIndex(value) };
     },
-    *logRange(start, end) {
-      const range = { start: encodePlace(start), end: encodePlace(end), transaction };
+    *logRange(after, through) {
+      const start = encodePlace({ revision: after + 1, sub: 0 });
+      const end = encodePlace({ revision: through + 1, sub: 0 });
+      const range = { start, end, transaction };
       for (const { key, value } of log.getRange(range)) {
         const place = decodePlace(key);
         yield { place, record: decodeLog(value, place) };

@@ -6,17 +6,14 @@ import { writeSync } from 'node:fs';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import { openStore } from '../lmdb/store.ts';
-import { openTables } from '../lmdb/tables.ts';
 import type { TxnResult } from '../store.ts';
 
 const ROUNDS = 4;
 const BURST = 16;
 
 const [directory = '', mode] = process.argv.slice(2);
-const noSync = mode === 'no-sync';
-const store = await openStore({ directory, clock: systemClock, log: silentLog }, (file) =>
-  openTables(file, { noSync }),
-);
+const options = { directory, clock: systemClock, log: silentLog };
+const store = await openStore(options, { sync: mode === 'sync', flushChanges: BURST });
 const put = (name: string): Promise<TxnResult> =>
   store.txn([
     { type: 'put', key: `/registry/pods/default/${name}`, expected: 0, encode: () => Buffer.alloc(1024, 'x') },
