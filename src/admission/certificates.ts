@@ -14,6 +14,7 @@ export type CertificateRequestOrganizations = (request: string) => readonly stri
 /** Nobody becomes a superuser by a certificate request, not even with an approver who does not look. */
 export class CertificateSubjectRestriction implements AdmissionPlugin {
   readonly name = 'CertificateSubjectRestriction';
+  readonly resources = [resource];
   readonly #organizations: CertificateRequestOrganizations;
 
   constructor(organizations: CertificateRequestOrganizations) {
@@ -43,6 +44,7 @@ export class CertificateSubjectRestriction implements AdmissionPlugin {
 /** Approving or denying a request needs the right to `approve` for its signer. */
 export class CertificateApproval implements AdmissionPlugin {
   readonly name = 'CertificateApproval';
+  readonly resources = [resource];
   readonly #authorizer: Authorizer;
 
   constructor(authorizer: Authorizer) {
@@ -61,6 +63,7 @@ export class CertificateApproval implements AdmissionPlugin {
 /** Writing a certificate (or a failure) into a request needs the right to `sign` for its signer. */
 export class CertificateSigning implements AdmissionPlugin {
   readonly name = 'CertificateSigning';
+  readonly resources = [resource];
   readonly #authorizer: Authorizer;
 
   constructor(authorizer: Authorizer) {

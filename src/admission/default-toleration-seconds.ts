@@ -8,6 +8,7 @@ const keys = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
 /** A pod stays five minutes on a node that stopped answering, unless it says otherwise. */
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
+  resources: ['pods'],
   async admit(attributes: AdmissionAttributes): Promise<void> {
     const { operation, subresource, object } = attributes;
     if ((operation !== 'CREATE' && operation !== 'UPDATE') || subresource !== '') return;

@@ -5,6 +5,7 @@ import { groupResource, refusal } from './refuse.ts';
 /** Whoever may write a Service could take over any address with `externalIPs` (CVE-2020-8554): none is added; those stored may go. */
 export const denyServiceExternalIPs: AdmissionPlugin = {
   name: 'DenyServiceExternalIPs',
+  resources: ['services'],
   async validate(attributes: AdmissionAttributes): Promise<void> {
     const { operation, object, oldObject } = attributes;
     if ((operation !== 'CREATE' && operation !== 'UPDATE') || groupResource(attributes) !== 'services') return;

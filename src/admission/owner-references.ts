@@ -26,7 +26,7 @@ export class OwnerReferencesPermissionEnforcement implements AdmissionPlugin {
     if (groupResource(attributes) === 'pods' && subresource === 'status') return;
     const now = object.metadata?.ownerReferences ?? [];
     const before = oldObject?.metadata?.ownerReferences ?? [];
-    if (isDeepStrictEqual(now, before)) return;
+    if ((now.length === 0 && before.length === 0) || isDeepStrictEqual(now, before)) return;
 
     const { group, version, resource } = attributes;
     // A create names its object only inside it; a node, for one, may delete no lease but its own.

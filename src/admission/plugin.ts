@@ -28,6 +28,8 @@ export interface AdmissionAttributes {
  */
 export interface AdmissionPlugin {
   readonly name: string;
+  /** Those that it looks at, as `groupResource` names them; it is asked about no other. All of them without it. */
+  readonly resources?: readonly string[];
   admit?(attributes: AdmissionAttributes): Promise<void>;
   validate?(attributes: AdmissionAttributes): Promise<void>;
 }

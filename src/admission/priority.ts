@@ -31,6 +31,7 @@ const system = new Map(systemPriorityClasses.map((one) => [one.metadata.name, on
 /** Turns a pod's class into its number, which nobody may choose himself, and keeps one class the default. */
 export class Priority implements AdmissionPlugin {
   readonly name = 'Priority';
+  readonly resources = ['pods', `priorityclasses.${group}`];
   readonly #reader: ObjectReader;
 
   constructor(reader: ObjectReader) {

@@ -8,11 +8,13 @@ import { nameOf } from './refuse.ts';
 
 type RbacResource = RbacTarget['resource'];
 
-const resources: readonly RbacResource[] = ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings'];
+const rbac = 'rbac.authorization.k8s.io';
+const targets: readonly RbacResource[] = ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings'];
 
 /** Nobody grants more than he holds: roles and bindings are checked against the rules of whoever writes them. */
 export class RbacEscalation implements AdmissionPlugin {
   readonly name = 'RBACEscalation';
+  readonly resources = targets.map((plural) => `${plural}.${rbac}`);
   readonly #deps: EscalationDeps;
 
   constructor(deps: EscalationDeps) {
@@ -22,8 +24,8 @@ export class RbacEscalation implements AdmissionPlugin {
   async validate(attributes: AdmissionAttributes): Promise<void> {
     const { operation, group, namespace, subresource, user, object, oldObject } = attributes;
     if ((operation !== 'CREATE' && operation !== 'UPDATE') || subresource !== '' || object === undefined) return;
-    const resource = resources.find((one) => one === attributes.resource);
-    if (group !== 'rbac.authorization.k8s.io' || resource === undefined) return;
+    const resource = targets.find((one) => one === attributes.resource);
+    if (group !== rbac || resource === undefined) return;
     if (operation === 'UPDATE' && oldObject !== undefined && onlyGarbageCollection(object, oldObject)) return;
     const target: RbacTarget = { resource, namespace, name: nameOf(attributes) };
     switch (resource) {

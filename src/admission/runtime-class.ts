@@ -6,6 +6,7 @@ import { groupResource, refusal } from './refuse.ts';
 /** A pod with a runtime class goes where that runtime is, and pays its overhead. */
 export class RuntimeClass implements AdmissionPlugin {
   readonly name = 'RuntimeClass';
+  readonly resources = ['pods'];
   readonly #reader: ObjectReader;
 
   constructor(reader: ObjectReader) {

@@ -25,6 +25,7 @@ export interface ServiceAccountDeps {
 /** Gives each pod its service account, the token of it where it is wanted, and its pull secrets. */
 export class ServiceAccount implements AdmissionPlugin {
   readonly name = 'ServiceAccount';
+  readonly resources = ['pods'];
   readonly #deps: ServiceAccountDeps;
 
   constructor(deps: ServiceAccountDeps) {

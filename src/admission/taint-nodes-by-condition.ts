@@ -5,6 +5,7 @@ import { groupResource } from './refuse.ts';
 /** A new node gets no pods until the node controller has seen that it is ready and takes the taint away. */
 export const taintNodesByCondition: AdmissionPlugin = {
   name: 'TaintNodesByCondition',
+  resources: ['nodes'],
   async admit(attributes: AdmissionAttributes): Promise<void> {
     const { operation, subresource, object } = attributes;
     if (operation !== 'CREATE' || subresource !== '' || groupResource(attributes) !== 'nodes') return;

@@ -104,3 +104,10 @@ export function goQuote(text: string): string {
   }
   return `${out}"`;
 }
+
+/** All causes in one list. Mostly there are none. */
+export function together(...lists: readonly (readonly ErrorCause[])[]): ErrorCause[] {
+  const all: ErrorCause[] = [];
+  for (const list of lists) for (const cause of list) all.push(cause);
+  return all;
+}

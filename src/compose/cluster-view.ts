@@ -23,6 +23,10 @@ function definitionOf(scheme: Scheme, group: string, plural: string): ResourceDe
   return resource;
 }
 
+function objectOf(found: CachedObject | undefined): KubeObject | undefined {
+  return found?.object();
+}
+
 /** What admission reads of the cluster, out of the watch cache. */
 export function cachedReader(caches: WatchCaches, scheme: Scheme): ObjectReader {
   // Every write asks: the scheme is searched once for each resource.
@@ -35,7 +39,7 @@ export function cachedReader(caches: WatchCaches, scheme: Scheme): ObjectReader 
     return cache;
   };
   return {
-    get: async (group, resource, namespace, name) => (await find(group, resource).get(namespace, name))?.object(),
+    get: (group, resource, namespace, name) => find(group, resource).get(namespace, name).then(objectOf),
     list: async (group, resource, namespace) => {
       const { items } = await find(group, resource).list({ namespace });
       return items.map((item) => item.object());

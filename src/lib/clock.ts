@@ -21,5 +21,7 @@ export function rfc3339(ms: number): string {
 
 /** RFC 3339 with microseconds, as `metav1.MicroTime` prints: `2026-11-24T08:00:00.123000Z`. */
 export function rfc3339Micro(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 23)}000Z`;
+  const whole = Math.floor(ms);
+  const millis = String(whole - Math.floor(whole / 1000) * 1000).padStart(3, '0');
+  return `${rfc3339(whole).slice(0, -1)}.${millis}000Z`;
 }

@@ -7,6 +7,7 @@ import {
   containersOf,
   hasUserNamespace,
   isSet,
+  NONE,
   plural,
   quoted,
   setters,
@@ -23,10 +24,9 @@ const appArmor: CheckPod = ({ annotations, spec }) => {
   ];
   const annotated = Object.entries(annotations)
     .filter(([key, value]) => key.startsWith(appArmorPrefix) && !/^(|runtime\/default|localhost\/.*)$/s.test(value))
-    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
-    .sort();
-  const values = [...sortedUnique(types.filter((type): type is string => bad(type))), ...annotated];
-  if (values.length === 0) return undefined;
+    .map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+  if (annotated.length === 0 && !types.some(bad)) return undefined;
+  const values = [...sortedUnique(types.filter((type): type is string => bad(type))), ...annotated.sort()];
   const who = [
     setters(
       bad(spec.securityContext?.appArmorProfile?.type),
@@ -83,7 +83,7 @@ const hostPathVolumes: CheckPod = ({ spec }) => {
 
 const hostPorts: CheckPod = ({ spec }) => {
   const used = (ports: readonly { hostPort?: number | undefined }[] | undefined): number[] =>
-    (ports ?? []).flatMap(({ hostPort }) => (isSet(hostPort) && hostPort !== 0 ? [hostPort] : []));
+    (ports ?? NONE).map(({ hostPort }) => hostPort ?? 0).filter((port) => port !== 0);
   const names = badContainers(spec, (c) => used(c.ports).length > 0);
   if (names.length === 0) return undefined;
   const ports = sortedUnique(containersOf(spec).flatMap((c) => used(c.ports).map(String)));
@@ -95,10 +95,15 @@ type Handler = Pick<Probe, 'httpGet' | 'tcpSocket'> | undefined;
 
 /** A probe or hook with a host makes the kubelet send requests anywhere, from the node. */
 const probeHosts: CheckPod = ({ spec }) => {
-  const hosts = (handlers: readonly Handler[]): string[] =>
-    handlers.flatMap((handler) =>
-      [handler?.httpGet?.host, handler?.tcpSocket?.host].filter((host): host is string => isSet(host) && host !== ''),
-    );
+  const hosts = (handlers: readonly Handler[]): string[] => {
+    const found: string[] = [];
+    for (const handler of handlers) {
+      if (!isSet(handler)) continue;
+      for (const host of [handler.httpGet?.host, handler.tcpSocket?.host])
+        if (isSet(host) && host !== '') found.push(host);
+    }
+    return found;
+  };
   const of = (c: ReturnType<typeof containersOf>[number]): string[] =>
     hosts([c.livenessProbe, c.readinessProbe, c.startupProbe, c.lifecycle?.postStart, c.lifecycle?.preStop]);
   const names = sortedUnique(badContainers(spec, (c) => of(c).length > 0));

@@ -6,7 +6,12 @@ import { restrictedChecks } from './restricted-checks.ts';
 /** What of the level's standard the pod breaks, in a fixed order; empty when nothing. */
 export function violations({ level, minor }: LevelVersion, pod: PodLike): readonly Violation[] {
   if (level === 'privileged') return [];
-  return checksFor(level, minor).flatMap((check) => check(pod) ?? []);
+  const found: Violation[] = [];
+  for (const check of checksFor(level, minor)) {
+    const violation = check(pod);
+    if (violation !== undefined) found.push(violation);
+  }
+  return found;
 }
 
 /** `hostPath volumes (volume "a"), privileged (container "c" must not …)`. */

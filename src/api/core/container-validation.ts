@@ -7,6 +7,7 @@ import {
   notFoundValue,
   notSupported,
   required,
+  together,
 } from '../field-error.ts';
 import type {
   Container,
@@ -66,8 +67,10 @@ export function validateContainers(spec: PodSpec, scope: ContainerScope, path: s
 
 /** `spec.initContainers`: those that restart always are sidecars and may have probes and hooks. */
 export function validateInitContainers(spec: PodSpec, scope: ContainerScope, path: string): ErrorCause[] {
+  const initContainers = spec.initContainers ?? [];
+  if (initContainers.length === 0) return [];
   const names = new Set((spec.containers ?? []).map((container) => container.name));
-  return (spec.initContainers ?? []).flatMap((container, i) => {
+  return initContainers.flatMap((container, i) => {
     const field = `${path}[${i}]`;
     const causes = validateCommon(container, scope, field);
     if (names.has(container.name)) causes.push(duplicate(`${field}.name`, container.name));
@@ -111,9 +114,11 @@ const ephemeralFields = new Set([
 ]);
 
 export function validateEphemeralContainers(spec: PodSpec, scope: ContainerScope, path: string): ErrorCause[] {
+  const ephemeral = spec.ephemeralContainers ?? [];
+  if (ephemeral.length === 0) return [];
   const others = new Set([...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((c) => c.name));
   const names = new Set(others);
-  return (spec.ephemeralContainers ?? []).flatMap((container, i) => {
+  return ephemeral.flatMap((container, i) => {
     const field = `${path}[${i}]`;
     const causes = [...validateCommon(container, scope, field), ...validateImageSpace(container.image, field)];
     if (names.has(container.name)) causes.push(duplicate(`${field}.name`, container.name));
@@ -147,12 +152,12 @@ export function validateImageSpace(image: string | undefined, field: string): Er
 }
 
 function validateLife(container: Container, scope: ContainerScope, field: string): ErrorCause[] {
-  return [
-    ...validateLifecycle(container.lifecycle, scope.grace, `${field}.lifecycle`),
-    ...validateProbe(container.livenessProbe, 'livenessProbe', `${field}.livenessProbe`),
-    ...validateProbe(container.readinessProbe, 'readinessProbe', `${field}.readinessProbe`),
-    ...validateProbe(container.startupProbe, 'startupProbe', `${field}.startupProbe`),
-  ];
+  return together(
+    validateLifecycle(container.lifecycle, scope.grace, `${field}.lifecycle`),
+    validateProbe(container.livenessProbe, 'livenessProbe', `${field}.livenessProbe`),
+    validateProbe(container.readinessProbe, 'readinessProbe', `${field}.readinessProbe`),
+    validateProbe(container.startupProbe, 'startupProbe', `${field}.startupProbe`),
+  );
 }
 
 function validateCommon(container: Container | EphemeralContainer, scope: ContainerScope, path: string): ErrorCause[] {
@@ -161,18 +166,18 @@ function validateCommon(container: Container | EphemeralContainer, scope: Contai
   if (name === '') causes.push(required(`${path}.name`));
   else causes.push(...invalidEach(`${path}.name`, name, dns1123Label(name)));
   if ((container.image ?? '') === '') causes.push(required(`${path}.image`));
-  causes.push(
-    ...oneOf(container.terminationMessagePolicy, ['File', 'FallbackToLogsOnError'], `${path}.terminationMessagePolicy`),
-    ...validatePorts(container.ports, `${path}.ports`),
-    ...validateEnv(container.env, `${path}.env`),
-    ...validateEnvFrom(container.envFrom, `${path}.envFrom`),
-    ...validateMounts(container, scope.volumeNames, `${path}.volumeMounts`),
-    ...oneOf(container.imagePullPolicy, ['Always', 'IfNotPresent', 'Never'], `${path}.imagePullPolicy`),
-    ...validateResources(container.resources, scope.claimNames, `${path}.resources`),
-    ...validateResizePolicy(container, scope, `${path}.resizePolicy`),
-    ...validateSecurityContext(container.securityContext, scope.hostUsers, `${path}.securityContext`),
+  return together(
+    causes,
+    oneOf(container.terminationMessagePolicy, ['File', 'FallbackToLogsOnError'], `${path}.terminationMessagePolicy`),
+    validatePorts(container.ports, `${path}.ports`),
+    validateEnv(container.env, `${path}.env`),
+    validateEnvFrom(container.envFrom, `${path}.envFrom`),
+    validateMounts(container, scope.volumeNames, `${path}.volumeMounts`),
+    oneOf(container.imagePullPolicy, ['Always', 'IfNotPresent', 'Never'], `${path}.imagePullPolicy`),
+    validateResources(container.resources, scope.claimNames, `${path}.resources`),
+    validateResizePolicy(container, scope, `${path}.resizePolicy`),
+    validateSecurityContext(container.securityContext, scope.hostUsers, `${path}.securityContext`),
   );
-  return causes;
 }
 
 function oneOf(value: string | undefined, supported: readonly string[], field: string): ErrorCause[] {
@@ -181,8 +186,10 @@ function oneOf(value: string | undefined, supported: readonly string[], field: s
 }
 
 function validatePorts(ports: readonly ContainerPort[] | undefined, path: string): ErrorCause[] {
+  const all = ports ?? [];
+  if (all.length === 0) return [];
   const names = new Set<string>();
-  return (ports ?? []).flatMap((port, i) => {
+  return all.flatMap((port, i) => {
     const field = `${path}[${i}]`;
     const causes: ErrorCause[] = [];
     const name = port.name ?? '';
@@ -203,6 +210,7 @@ function validatePorts(ports: readonly ContainerPort[] | undefined, path: string
 }
 
 function hostPortConflicts(containers: readonly Container[], path: string): ErrorCause[] {
+  if (containers.every(({ ports }) => (ports ?? []).length === 0)) return [];
   const seen = new Set<string>();
   return containers.flatMap((container, c) =>
     (container.ports ?? []).flatMap((port, p) => {

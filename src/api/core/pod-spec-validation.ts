@@ -1,5 +1,5 @@
 import type { ErrorCause } from '../../lib/errors.ts';
-import { forbidden, invalidEach, invalidValue, notSupported, required } from '../field-error.ts';
+import { forbidden, invalidEach, invalidValue, notSupported, required, together } from '../field-error.ts';
 import type { PodDNSConfig, PodSpec, PodTemplateSpec } from '../generated/types.ts';
 import { validateIp } from '../ip-address.ts';
 import { validateAnnotations, validateLabels } from '../metadata.ts';
@@ -27,8 +27,8 @@ const int32Max = 2_147_483_647;
 /** A pod's spec, or a template's: `inPod` adds what only pods must keep. */
 export function validatePodSpec(spec: PodSpec, path: string, inPod: boolean): ErrorCause[] {
   const scope: ContainerScope = {
-    volumeNames: new Set((spec.volumes ?? []).map((volume) => volume.name)),
-    claimNames: new Set((spec.resourceClaims ?? []).map((claim) => claim.name)),
+    volumeNames: namesOf(spec.volumes),
+    claimNames: namesOf(spec.resourceClaims),
     grace: spec.terminationGracePeriodSeconds,
     podRestartPolicy: spec.restartPolicy,
     hostUsers: spec.hostUsers !== false,
@@ -37,30 +37,37 @@ export function validatePodSpec(spec: PodSpec, path: string, inPod: boolean): Er
   if (spec.terminationGracePeriodSeconds === undefined) {
     causes.push(required(`${path}.terminationGracePeriodSeconds`));
   }
-  causes.push(
-    ...validateVolumes(spec.volumes, `${path}.volumes`),
-    ...validateContainers(spec, scope, `${path}.containers`),
-    ...validateInitContainers(spec, scope, `${path}.initContainers`),
-    ...validateEphemeralContainers(spec, scope, `${path}.ephemeralContainers`),
-    ...validateHostNetwork(spec, path, inPod),
-    ...oneOf(spec.restartPolicy, restartPolicies, `${path}.restartPolicy`),
-    ...oneOf(spec.dnsPolicy, dnsPolicies, `${path}.dnsPolicy`),
-    ...validateLabels(spec.nodeSelector, `${path}.nodeSelector`),
-    ...validatePodSecurityContext(spec, `${path}.securityContext`),
-    ...validateAffinity(spec.affinity, `${path}.affinity`),
-    ...validateDnsConfig(spec.dnsConfig, spec.dnsPolicy, `${path}.dnsConfig`),
-    ...(spec.readinessGates ?? []).flatMap(({ conditionType: type }, i) =>
+  return together(
+    causes,
+    validateVolumes(spec.volumes, `${path}.volumes`),
+    validateContainers(spec, scope, `${path}.containers`),
+    validateInitContainers(spec, scope, `${path}.initContainers`),
+    validateEphemeralContainers(spec, scope, `${path}.ephemeralContainers`),
+    validateHostNetwork(spec, path, inPod),
+    oneOf(spec.restartPolicy, restartPolicies, `${path}.restartPolicy`),
+    oneOf(spec.dnsPolicy, dnsPolicies, `${path}.dnsPolicy`),
+    validateLabels(spec.nodeSelector, `${path}.nodeSelector`),
+    validatePodSecurityContext(spec, `${path}.securityContext`),
+    validateAffinity(spec.affinity, `${path}.affinity`),
+    validateDnsConfig(spec.dnsConfig, spec.dnsPolicy, `${path}.dnsConfig`),
+    (spec.readinessGates ?? []).flatMap(({ conditionType: type }, i) =>
       invalidEach(`${path}.readinessGates[${i}].conditionType`, type, qualifiedName(type ?? '')),
     ),
-    ...validateSchedulingGates(spec, `${path}.schedulingGates`),
-    ...validateTopologySpread(spec.topologySpreadConstraints, `${path}.topologySpreadConstraints`),
-    ...validateHostUsers(spec, path),
-    ...validateNames(spec, path),
-    ...validateTolerations(spec.tolerations, `${path}.tolerations`),
-    ...validateHostAliases(spec, `${path}.hostAliases`),
-    ...validateScalars(spec, path),
+    validateSchedulingGates(spec, `${path}.schedulingGates`),
+    validateTopologySpread(spec.topologySpreadConstraints, `${path}.topologySpreadConstraints`),
+    validateHostUsers(spec, path),
+    validateNames(spec, path),
+    validateTolerations(spec.tolerations, `${path}.tolerations`),
+    validateHostAliases(spec, `${path}.hostAliases`),
+    validateScalars(spec, path),
   );
-  return causes;
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+function namesOf(named: readonly { readonly name: string }[] | undefined): ReadonlySet<string> {
+  const all = named ?? [];
+  return all.length === 0 ? NO_NAMES : new Set(all.map(({ name }) => name));
 }
 
 /** `template` of a workload. */

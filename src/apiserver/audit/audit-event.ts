@@ -23,14 +23,14 @@ export function auditLine(
   return (
     `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"${request.auditId}","stage":"${stage}"` +
     `,"requestURI":${quoted(withoutCommand(exchange.target), MAX_URI)}` +
-    `,"verb":${JSON.stringify(request.parsed ? request.info.verb : exchange.method.toLowerCase())}` +
+    `,"verb":${json(request.parsed ? request.info.verb : exchange.method.toLowerCase())}` +
     `,"user":${connected === undefined ? '{}' : userJson(connected)}` +
     (impersonated === undefined ? '' : `,"impersonatedUser":${userJson(impersonated)}`) +
-    `,"sourceIPs":[${JSON.stringify(exchange.connection.remoteAddress)}]` +
+    `,"sourceIPs":[${json(exchange.connection.remoteAddress)}]` +
     (agent === undefined ? '' : `,"userAgent":${quoted(agent, MAX_AGENT)}`) +
     objectReference(request) +
     responseStatus(request, code) +
-    `,"requestReceivedTimestamp":"${time(request.receivedAt)}","stageTimestamp":"${time(now)}"` +
+    `,"requestReceivedTimestamp":"${rfc3339Micro(request.receivedAt)}","stageTimestamp":"${rfc3339Micro(now)}"` +
     annotations(request) +
     '}\n'
   );
@@ -51,31 +51,45 @@ function isCommand(name: string): boolean {
 }
 
 function quoted(text: string, max: number): string {
-  return JSON.stringify(text.length > max ? `${text.slice(0, max)}…` : text);
+  return json(text.length > max ? `${text.slice(0, max)}…` : text);
 }
 
 function objectReference(request: ApiRequest): string {
   if (!request.parsed || !request.info.resourceRequest) return '';
   const { resource, namespace, group, version, subresource } = request.info;
   const name = request.info.name === '' ? (request.objectName ?? '') : request.info.name;
-  const reference = {
-    resource,
-    ...(namespace === '' ? {} : { namespace }),
-    ...(name === '' ? {} : { name }),
-    ...(request.objectUid === undefined ? {} : { uid: request.objectUid }),
-    ...(group === '' ? {} : { apiGroup: group }),
-    apiVersion: version,
-    ...(subresource === '' ? {} : { subresource }),
-  };
-  return `,"objectRef":${JSON.stringify(reference)}`;
+  return (
+    `,"objectRef":{"resource":${json(resource)}` +
+    (namespace === '' ? '' : `,"namespace":${json(namespace)}`) +
+    (name === '' ? '' : `,"name":${json(name)}`) +
+    (request.objectUid === undefined ? '' : `,"uid":${json(request.objectUid)}`) +
+    (group === '' ? '' : `,"apiGroup":${json(group)}`) +
+    `,"apiVersion":${json(version)}` +
+    (subresource === '' ? '' : `,"subresource":${json(subresource)}`) +
+    '}'
+  );
 }
 
 function annotations(request: ApiRequest): string {
   let members = '';
   for (const [key, value] of request.annotations) {
-    members += `${members === '' ? '' : ','}${JSON.stringify(key)}:${JSON.stringify(value)}`;
+    members += `${members === '' ? '' : ','}${json(key)}:${annotationValue(value)}`;
   }
   return members === '' ? '' : `,"annotations":{${members}}`;
+}
+
+/** Few values are said again and again: why RBAC allowed it, which policy was enforced. */
+const values = new Map<string, string>();
+const MAX_VALUES = 256;
+
+function annotationValue(value: string): string {
+  let known = values.get(value);
+  if (known === undefined) {
+    known = JSON.stringify(value);
+    if (values.size >= MAX_VALUES) values.clear();
+    values.set(value, known);
+  }
+  return known;
 }
 
 const QUOTING: ReadonlySet<number> = new Set([400, 422]);
@@ -106,14 +120,9 @@ function userJson(user: UserInfo): string {
   return json;
 }
 
-let lastMs = Number.NaN;
-let lastTime = '';
+/** Names and sentences, mostly, in which JSON escapes nothing. */
+const PLAIN = /^[\w ./:?&=%,()-]*$/;
 
-/** Requests of one millisecond share its text. */
-function time(ms: number): string {
-  if (ms !== lastMs) {
-    lastMs = ms;
-    lastTime = rfc3339Micro(ms);
-  }
-  return lastTime;
+function json(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }

@@ -74,7 +74,7 @@ export class ResourceCache implements WatchCache {
   async get(namespace: string, name: string, request: GetRequest = {}): Promise<CachedObject | undefined> {
     const { resourceVersion = '', signal } = request;
     const atLeast = resourceVersion === '' ? this.#store.revision() : parseRevision(resourceVersion);
-    const loaded = await this.#fresh(atLeast, signal);
+    const loaded = this.#freshNow(atLeast) ?? (await this.#fresh(atLeast, signal));
     // A name with a slash would reach into another namespace.
     if (name.includes('/') || namespace.includes('/')) return undefined;
     return loaded.objects.get(this.#prefix + (namespace === '' ? name : `${namespace}/${name}`));
@@ -167,6 +167,11 @@ export class ResourceCache implements WatchCache {
   /** All changes up to here are in the cache. */
   #revisionOf(loaded: Loaded): number {
     return Math.max(loaded.revision, this.#progress.revision);
+  }
+
+  #freshNow(atLeast: number): Loaded | undefined {
+    const loaded = this.#loaded;
+    return loaded !== undefined && this.#revisionOf(loaded) >= atLeast ? loaded : undefined;
   }
 
   async #fresh(atLeast: number, signal: AbortSignal | undefined): Promise<Loaded> {
