@@ -33,7 +33,8 @@ function bearerToken(request: ApiRequest): string | undefined {
 
 function count(exchange: Exchange, wanted: string): number {
   let lines = 0;
-  for (const [name] of exchange.headerLines()) if (name.toLowerCase() === wanted) lines++;
+  const { rawHeaders } = exchange;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === wanted) lines++;
   return lines;
 }
 

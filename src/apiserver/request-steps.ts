@@ -62,15 +62,13 @@ export class RequestSteps implements ChainSteps {
   }
 
   async impersonate(request: ApiRequest): Promise<void> {
-    const { exchange } = request;
-    let asked = false;
+    const { rawHeaders } = request.exchange;
     const headers: string[] = [];
-    for (const [name, value] of exchange.headerLines()) {
-      if (name.length < 11 || !/^impersonate-/i.test(name)) continue;
-      asked = true;
-      headers.push(name, value);
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i] as string;
+      if (/^impersonate-/i.test(name)) headers.push(name, rawHeaders[i + 1] as string);
     }
-    if (!asked) return;
+    if (headers.length === 0) return;
     const user = await impersonate(this.#dependencies.authorizer, request.caller, headers);
     if (user === undefined) return;
     request.user = user;

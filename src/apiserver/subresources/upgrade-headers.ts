@@ -31,8 +31,10 @@ export function upgradeRequestHeaders(exchange: Exchange): Record<string, string
     connection: 'Upgrade',
     upgrade: exchange.upgrade?.protocol ?? '',
   };
-  for (const [line, value] of exchange.headerLines()) {
-    const name = line.toLowerCase();
+  const { rawHeaders } = exchange;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    const value = rawHeaders[i + 1] as string;
     if (!requestHeaders.has(name)) continue;
     const passed = name === 'sec-websocket-protocol' ? withoutTokenProtocols(value) : value;
     if (passed === '') continue;

@@ -39,8 +39,8 @@ export interface Exchange {
   readonly connection: Connection;
   /** The value of a request header (name in lower case); several lines are joined as HTTP says. */
   header(name: string): string | undefined;
-  /** All request header lines, name and value, as they came. */
-  headerLines(): Iterable<readonly [string, string]>;
+  /** All request header lines as they came, names and values in turn; HTTP/2's pseudo headers are among them. */
+  readonly rawHeaders: readonly string[];
   /** The whole body. Throws `RequestEntityTooLarge` beyond `maxBytes`, `BadRequest` when the client gives up. */
   body(maxBytes: number): Promise<Buffer>;
   /** Aborts when the client is gone or the response is complete. */

@@ -216,21 +216,21 @@ describe('HttpFrontend', () => {
       cipher: undefined,
       onClose: () => undefined,
     };
-    const answers = Array.from({ length: 20 }, async (_, i) => {
+    const answers = Array.from({ length: 40 }, async (_, i) => {
       const [client, server] = duplexPair();
       own.accept(server, 'http/1.1', connection);
       client.write(`GET /${i} HTTP/1.1\r\nhost: x\r\n\r\n`);
       return String((await once(client, 'data'))[0]);
     });
     for (const answer of await Promise.all(answers)) assert.match(answer, /^HTTP\/1\.1 200 /);
-    const targets = Array.from({ length: 20 }, (_, i) => `/${i}`);
+    const targets = Array.from({ length: 40 }, (_, i) => `/${i}`);
     assert.deepEqual(
       started.map(({ target }) => target),
       targets,
     );
     assert.deepEqual(
       started.map(({ waiting }) => waiting),
-      [...Array(8).fill(12), ...Array(8).fill(4), ...Array(4).fill(0)],
+      [...Array(16).fill(24), ...Array(16).fill(8), ...Array(8).fill(0)],
     );
     assert.equal(own.waiting, 0);
     own.close();

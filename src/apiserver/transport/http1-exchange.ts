@@ -51,9 +51,8 @@ export class Http1Exchange implements Exchange {
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
-  *headerLines(): Iterable<readonly [string, string]> {
-    const raw = this.#request.rawHeaders;
-    for (let i = 0; i + 1 < raw.length; i += 2) yield [raw[i] as string, raw[i + 1] as string];
+  get rawHeaders(): readonly string[] {
+    return this.#request.rawHeaders;
   }
 
   body(maxBytes: number): Promise<Buffer> {

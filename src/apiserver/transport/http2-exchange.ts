@@ -19,7 +19,7 @@ export class Http2Exchange implements Exchange {
   sentBytes = 0;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
-  readonly #rawHeaders: readonly string[];
+  readonly rawHeaders: readonly string[];
   #abort: AbortController | undefined;
 
   constructor(
@@ -30,7 +30,7 @@ export class Http2Exchange implements Exchange {
   ) {
     this.#stream = stream;
     this.#headers = headers;
-    this.#rawHeaders = rawHeaders;
+    this.rawHeaders = rawHeaders;
     this.connection = connection;
     this.method = headers[':method'] ?? '';
     this.target = headers[':path'] ?? '';
@@ -40,13 +40,6 @@ export class Http2Exchange implements Exchange {
   header(name: string): string | undefined {
     const value = this.#headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
-  }
-
-  *headerLines(): Iterable<readonly [string, string]> {
-    for (let i = 0; i + 1 < this.#rawHeaders.length; i += 2) {
-      const name = this.#rawHeaders[i] as string;
-      if (!name.startsWith(':')) yield [name, this.#rawHeaders[i + 1] as string];
-    }
   }
 
   body(maxBytes: number): Promise<Buffer> {

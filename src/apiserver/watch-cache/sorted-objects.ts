@@ -1,6 +1,6 @@
 import type { StoredObject } from './cached-object.ts';
 
-/** Changes that may wait for somebody who asks for the order, and the bytes that old objects may hold until then. */
+/** Changes that may wait in any case for somebody who asks for the order, and the bytes that old objects may hold until then. */
 const MAX_UNSORTED = 1_024;
 const MAX_STALE_BYTES = 4 * 1024 * 1024;
 
@@ -61,7 +61,9 @@ export class SortedObjects {
   #changed(key: string, previous: StoredObject | undefined): void {
     this.#unsorted.add(key);
     this.#staleBytes += previous?.bytes.length ?? 0;
-    if (this.#unsorted.size >= MAX_UNSORTED || this.#staleBytes > MAX_STALE_BYTES) this.#sort();
+    // In proportion, or many writes to a large resource would move all of it again and again.
+    const most = Math.max(MAX_UNSORTED, this.#sorted.length >> 3);
+    if (this.#unsorted.size >= most || this.#staleBytes > MAX_STALE_BYTES) this.#sort();
   }
 
   #sort(): void {

@@ -115,11 +115,11 @@ export class CommitQueue {
     this.#running = undefined;
   }
 
-  /** What is submitted in the same turn of the event loop shares the commit. */
+  /** What is submitted in the same turn of the event loop, by all promises that go on in it, shares the commit. */
   async #gather(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#gathering = { since: performance.now(), end: resolve };
-      setImmediate(resolve);
+      process.nextTick(resolve);
     });
     this.#gathering = undefined;
   }
