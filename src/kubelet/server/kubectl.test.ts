@@ -138,6 +138,7 @@ for (const [program, execUpgrade, forwardUpgrade] of [
       const path = join(cluster.folder, 'big');
       await writeFile(path, big);
       const back = await run(program, ['exec', 'web', '--', 'cat', path]);
+      assert.deepEqual([back.code, back.stderr, back.stdout.length], [0, '', BIG]);
       assert.equal(createHash('sha256').update(back.stdout).digest('hex'), bigHash);
     });
 

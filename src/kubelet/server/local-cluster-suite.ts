@@ -195,7 +195,11 @@ function passThrough(incoming: IncomingMessage, socket: Duplex, head: Buffer, to
     [kubelet, socket],
   ] as const) {
     one.on('error', () => other.destroy());
-    one.on('close', () => other.destroy());
+    // What was read of one is still written to the other.
+    one.on('close', () => {
+      if (other.writableFinished) other.destroy();
+      else other.end(() => other.destroy());
+    });
   }
 }
 
