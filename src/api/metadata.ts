@@ -7,6 +7,7 @@ import {
   invalidValue,
   notSupported,
   required,
+  together,
   tooLong,
 } from './field-error.ts';
 import { semanticEqual } from './json-object.ts';
@@ -118,18 +119,19 @@ function validateNamespace(namespace: string | undefined, namespaced: boolean): 
 }
 
 function validateCommonMetadata(meta: ObjectMeta, path: string): ErrorCause[] {
-  return [
-    ...validateLabels(meta.labels, child(path, 'labels')),
-    ...validateAnnotations(meta.annotations, child(path, 'annotations')),
-    ...validateOwnerReferences(meta.ownerReferences, child(path, 'ownerReferences')),
-  ];
+  return together(
+    validateLabels(meta.labels, child(path, 'labels')),
+    validateAnnotations(meta.annotations, child(path, 'annotations')),
+    validateOwnerReferences(meta.ownerReferences, child(path, 'ownerReferences')),
+  );
 }
 
 export function validateLabels(labels: Record<string, string> | null | undefined, path: string): ErrorCause[] {
-  return Object.entries(labels ?? {}).flatMap(([key, value]) => [
-    ...invalidEach(path, key, qualifiedName(key)),
-    ...invalidEach(path, value, labelValue(value)),
-  ]);
+  const causes: ErrorCause[] = [];
+  for (const [key, value] of Object.entries(labels ?? {})) {
+    causes.push(...invalidEach(path, key, qualifiedName(key)), ...invalidEach(path, value, labelValue(value)));
+  }
+  return causes;
 }
 
 export function validateAnnotations(

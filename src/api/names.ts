@@ -38,12 +38,18 @@ export function rangeError(low: number, high: number): string {
   return `must be between ${low} and ${high}, inclusive`;
 }
 
+/** What these patterns match is ASCII: its length is the number of its bytes. */
+function isGood(value: string, pattern: RegExp, max: number): boolean {
+  return value.length <= max && pattern.test(value);
+}
+
 function tooLongText(value: string, max: number, unit: 'characters' | 'bytes' = 'characters'): string[] {
   return Buffer.byteLength(value) > max ? [`must be no more than ${max} ${unit}`] : [];
 }
 
 /** A namespace's name, a container's name, and since 1.36 a Service's. */
 export function dns1123Label(value: string): string[] {
+  if (isGood(value, label1123Pattern, labelMaxLength)) return [];
   const errors = tooLongText(value, labelMaxLength);
   if (label1123Pattern.test(value)) return errors;
   errors.push(
@@ -56,6 +62,7 @@ export function dns1123Label(value: string): string[] {
 
 /** The name of most kinds. */
 export function dns1123Subdomain(value: string): string[] {
+  if (isGood(value, subdomain1123Pattern, subdomainMaxLength)) return [];
   const errors = tooLongText(value, subdomainMaxLength);
   if (!subdomain1123Pattern.test(value)) errors.push(regexError(subdomain1123Rule, subdomain1123, 'example.com'));
   return errors;
@@ -72,6 +79,7 @@ export function wildcardDns1123Subdomain(value: string): string[] {
 
 /** A label's or annotation's key, a finalizer, a condition's type: `example.com/name` or `name`. */
 export function qualifiedName(value: string): string[] {
+  if (isQualifiedName(value)) return [];
   const errors: string[] = [];
   const parts = value.split('/');
   if (parts.length > 2) {
@@ -91,6 +99,15 @@ export function qualifiedName(value: string): string[] {
   return errors;
 }
 
+function isQualifiedName(value: string): boolean {
+  const slash = value.indexOf('/');
+  if (slash < 0) return isGood(value, labelKeyPattern, labelMaxLength);
+  return (
+    isGood(value.slice(0, slash), subdomain1123Pattern, subdomainMaxLength) &&
+    isGood(value.slice(slash + 1), labelKeyPattern, labelMaxLength)
+  );
+}
+
 function prefixErrors(prefix: string): string[] {
   const errors = tooLongText(prefix, subdomainMaxLength, 'bytes');
   if (!subdomain1123Pattern.test(prefix)) errors.push(regexError(subdomain1123Rule, subdomain1123, 'example.com'));
@@ -98,6 +115,7 @@ function prefixErrors(prefix: string): string[] {
 }
 
 export function labelValue(value: string): string[] {
+  if (isGood(value, labelValuePattern, labelMaxLength)) return [];
   const errors = tooLongText(value, labelMaxLength, 'bytes');
   if (!labelValuePattern.test(value)) {
     errors.push(regexError(labelValueRule, `(${labelKey})?`, 'MyValue', 'my_value', '12345'));

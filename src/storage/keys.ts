@@ -34,7 +34,7 @@ export function storageKey(group: string, resource: string, namespace: string, n
   checkSegment('name', name);
   const key = namespacePrefix(group, resource, namespace) + name;
   // Most keys are far from the limit; only then are the bytes counted.
-  if (key.length * 3 > MAX_KEY_BYTES) keyBytes(key);
+  checkKey(key);
   return key;
 }
 
@@ -42,6 +42,11 @@ function checkSegment(what: string, segment: string): void {
   if (segment === '' || segment === '.' || segment === '..' || /[/\0]/.test(segment) || !segment.isWellFormed()) {
     throw new CausewayError('BadRequest', `invalid ${what} ${JSON.stringify(segment)}`);
   }
+}
+
+/** Throws as `keyBytes` does, without making the bytes. */
+export function checkKey(key: string): void {
+  if (key.length * 3 > MAX_KEY_BYTES || key === '' || !key.isWellFormed()) keyBytes(key);
 }
 
 /** A key as the store orders it. Throws `BadRequest` for one that no store takes. */

@@ -73,8 +73,10 @@ function oneOf(value: string | undefined, supported: readonly string[], field: s
 const sysctlPattern = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/;
 
 function validateSysctls(spec: PodSpec, path: string): ErrorCause[] {
+  const sysctls = spec.securityContext?.sysctls ?? [];
+  if (sysctls.length === 0) return [];
   const seen = new Set<string>();
-  return (spec.securityContext?.sysctls ?? []).flatMap(({ name }, i) => {
+  return sysctls.flatMap(({ name }, i) => {
     const field = `${path}[${i}].name`;
     const causes: ErrorCause[] = [];
     if (name === '') causes.push(required(field));

@@ -99,7 +99,7 @@ function planSweep(tables: JournaledTables): { readonly writes: readonly Upkeep[
       if (record.kind === 'delete') {
         writes.push(removeLog(place));
         const key = Buffer.from(record.key);
-        const last = snapshot.index(key);
+        const last = snapshot.index(record.key, key);
         if (last !== undefined && samePlace(last, place)) writes.push({ remove: 'index', key });
       }
       reached = place.revision;

@@ -125,11 +125,11 @@ describe('tables with a journal', () => {
         ['/c', 4],
         ['/d', 5],
       ] as const) {
-        const place = snapshot.index(Buffer.from(key));
+        const place = snapshot.index(key, Buffer.from(key));
         assert.equal(place?.revision, revision);
         assert.equal(snapshot.log(place)?.value.toString(), String(revision).repeat(8));
       }
-      assert.equal(snapshot.index(Buffer.from('/e')), undefined);
+      assert.equal(snapshot.index('/e', Buffer.from('/e')), undefined);
       assert.equal(snapshot.log({ revision: 5, sub: 1 }), undefined);
       assert.equal(snapshot.log({ revision: 6, sub: 0 }), undefined);
     };

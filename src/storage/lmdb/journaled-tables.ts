@@ -203,13 +203,12 @@ function snapshotOf(tables: Snapshot, recent: readonly RecentChanges[], revision
   const newestFirst = recent.toReversed();
   return {
     state: (name) => (name === 'revision' ? revision : tables.state(name)),
-    index(key) {
-      const text = key.toString();
+    index(key, bytes) {
       for (const changes of newestFirst) {
-        const place = changes.index(text, revision);
+        const place = changes.index(key, revision);
         if (place !== undefined) return place;
       }
-      return tables.index(key);
+      return tables.index(key, bytes);
     },
     log(place) {
       if (place.revision > revision) return undefined;

@@ -1,5 +1,5 @@
 import { CausewayError } from '../../lib/errors.ts';
-import { keyBytes } from '../keys.ts';
+import { checkKey } from '../keys.ts';
 import { MAX_TXN_OPS, MAX_VALUE_BYTES } from '../limits.ts';
 import type { Entry, TxnOp, TxnResult, WatchEvent } from '../store.ts';
 import { type Change, encodeLog, type IndexRecord, NOWHERE } from './records.ts';
@@ -59,7 +59,7 @@ export class Plan {
   #held(key: string, bytes: Buffer): Held | undefined {
     const changed = this.#changed.get(key);
     if (changed !== undefined) return changed;
-    const record = this.#snapshot.index(bytes);
+    const record = this.#snapshot.index(key, bytes);
     if (record === undefined) return undefined;
     // The value of a key that was deleted may be swept away already, and nobody asks for it.
     if (record.kind === 'delete') return { record, value: NO_BYTES };
@@ -115,7 +115,7 @@ export function checkOps(ops: readonly TxnOp[]): void {
   if (ops.length === 0 || ops.length > MAX_TXN_OPS) {
     throw new CausewayError('BadRequest', `a transaction has 1 to ${MAX_TXN_OPS} operations, not ${ops.length}`);
   }
-  for (const op of ops) keyBytes(op.key);
+  for (const op of ops) checkKey(op.key);
   if (ops.length > 1 && new Set(ops.map((op) => op.key)).size < ops.length) {
     throw new CausewayError('BadRequest', 'a transaction names a key twice');
   }

@@ -123,7 +123,7 @@ class LmdbStore implements Store {
     const bytes = keyBytes(key);
     const snapshot = this.#snapshot();
     try {
-      const record = snapshot.index(bytes);
+      const record = snapshot.index(key, bytes);
       if (record?.kind !== 'put') return undefined;
       const logged = snapshot.log(record);
       if (logged === undefined) throw new CausewayError('InternalError', `storage: the value of ${key} is missing`);

@@ -26,7 +26,8 @@ export type StateName = 'revision' | 'compacted' | 'swept';
 /** A consistent view. Take one, read, and `done()` it soon: pages that it sees are not used again until then. */
 export interface Snapshot {
   state(name: StateName): number;
-  index(key: Buffer): IndexRecord | undefined;
+  /** `bytes` are those of `key`. */
+  index(key: string, bytes: Buffer): IndexRecord | undefined;
   log(place: Place): LogRecord | undefined;
   /** From `start` (inclusive) to `end` (exclusive), in order. */
   indexRange(start: Buffer, end: Buffer): Iterable<{ readonly key: Buffer; readonly record: IndexRecord }>;
@@ -165,9 +166,9 @@ function snapshotOf(
       const bytes = root.get(Buffer.from(name), options);
       return bytes === undefined ? 0 : decodeRevision(bytes);
     },
-    index(key) {
-      const bytes = index.get(key, options);
-      return bytes === undefined ? undefined : decodeIndex(bytes);
+    index(_key, bytes) {
+      const found = index.get(bytes, options);
+      return found === undefined ? undefined : decodeIndex(found);
     },
     log(place) {
       const bytes = log.get(encodePlace(place), options);
