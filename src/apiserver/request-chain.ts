@@ -11,7 +11,8 @@ export interface ChainSteps {
   /** Bounds what is under way; the answer gives the place back. */
   takePlace(request: ApiRequest): () => void;
   authenticate(request: ApiRequest): Promise<void>;
-  impersonate(request: ApiRequest): Promise<void>;
+  /** `undefined` when nobody asks for it. */
+  impersonate(request: ApiRequest): Promise<void> | undefined;
   auditBegin(request: ApiRequest): void;
   authorise(request: ApiRequest): Promise<void>;
   /** Decode → admit → validate → storage → watch cache → response. */
@@ -31,7 +32,8 @@ export function requestChain(steps: ChainSteps): ExchangeHandler {
       steps.parse(request);
       await steps.authenticate(request);
       leave = steps.takePlace(request);
-      await steps.impersonate(request);
+      const impersonated = steps.impersonate(request);
+      if (impersonated !== undefined) await impersonated;
       steps.auditBegin(request);
       await steps.authorise(request);
       await steps.handle(request);

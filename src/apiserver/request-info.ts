@@ -88,8 +88,25 @@ function singleName(query: URLSearchParams): string {
   return '';
 }
 
+/** Clients ask for the same again and again. A target with a query is read each time, and a long one is not kept. */
+const known = new Map<string, RequestInfo>();
+const MAX_KNOWN = 1_024;
+const MAX_KNOWN_LENGTH = 256;
+
 /** Kubernetes' `RequestInfo` of a method and target. Throws `BadRequest` for a target that can be read in two ways. */
 export function requestInfo(method: string, target: string): RequestInfo {
+  if (target.length > MAX_KNOWN_LENGTH || target.includes('?')) return readTarget(method, target);
+  const key = `${method} ${target}`;
+  let info = known.get(key);
+  if (info === undefined) {
+    info = readTarget(method, target);
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(key, info);
+  }
+  return info;
+}
+
+function readTarget(method: string, target: string): RequestInfo {
   const mark = target.indexOf('?');
   const rawPath = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? noQuery : new URLSearchParams(target.slice(mark + 1));

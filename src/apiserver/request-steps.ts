@@ -61,14 +61,17 @@ export class RequestSteps implements ChainSteps {
     return this.#dependencies.authentication.authenticate(request);
   }
 
-  async impersonate(request: ApiRequest): Promise<void> {
+  impersonate(request: ApiRequest): Promise<void> | undefined {
     const { rawHeaders } = request.exchange;
     const headers: string[] = [];
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string;
       if (/^impersonate-/i.test(name)) headers.push(name, rawHeaders[i + 1] as string);
     }
-    if (headers.length === 0) return;
+    return headers.length === 0 ? undefined : this.#impersonate(request, headers);
+  }
+
+  async #impersonate(request: ApiRequest, headers: readonly string[]): Promise<void> {
     const user = await impersonate(this.#dependencies.authorizer, request.caller, headers);
     if (user === undefined) return;
     request.user = user;
