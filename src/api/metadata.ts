@@ -77,9 +77,9 @@ export function validateMetadataUpdate(meta: ObjectMeta, old: ObjectMeta): Error
 
 /** Removes what only the server sets. The caller fills name, uid, creationTimestamp and resourceVersion. */
 export function prepareMetadataForCreate(meta: ObjectMeta): void {
-  delete meta.deletionTimestamp;
-  delete meta.deletionGracePeriodSeconds;
-  delete meta.selfLink;
+  if (meta.deletionTimestamp !== undefined) delete meta.deletionTimestamp;
+  if (meta.deletionGracePeriodSeconds !== undefined) delete meta.deletionGracePeriodSeconds;
+  if (meta.selfLink !== undefined) delete meta.selfLink;
 }
 
 /** An update cannot change what only the server sets: it gets the stored values again. */

@@ -63,15 +63,24 @@ export class Authentication {
     this.#dependencies = dependencies;
   }
 
-  async authenticate(request: ApiRequest): Promise<void> {
+  /** `undefined` where the connection's certificate has been judged before. Throws `Unauthorized`. */
+  authenticate(request: ApiRequest): Promise<void> | undefined {
+    const token = bearerToken(request);
+    const known = token === undefined ? this.#certificates.get(request.exchange.connection) : undefined;
+    if (known === undefined) return this.#authenticate(request, token);
+    this.#accept(request, known);
+    return undefined;
+  }
+
+  async #authenticate(request: ApiRequest, token: string | undefined): Promise<void> {
+    const result = await this.#judge(request, token);
+    if (result.method === 'x509' && token === undefined) this.#certificates.set(request.exchange.connection, result);
+    this.#accept(request, result);
+  }
+
+  #accept(request: ApiRequest, result: AuthenticationResult): void {
     const { evidence, now } = this.#dependencies;
     const { connection } = request.exchange;
-    const token = bearerToken(request);
-    let result = token === undefined ? this.#certificates.get(connection) : undefined;
-    if (result === undefined) {
-      result = await this.#judge(request, token);
-      if (result.method === 'x509' && token === undefined) this.#certificates.set(connection, result);
-    }
     if (result.expiresAt !== undefined && result.expiresAt <= now()) {
       evidence.refused(connection, 'the credential has expired');
       throw unauthorized();

@@ -10,7 +10,8 @@ export interface ChainSteps {
   parse(request: ApiRequest): void;
   /** Bounds what is under way; the answer gives the place back. */
   takePlace(request: ApiRequest): () => void;
-  authenticate(request: ApiRequest): Promise<void>;
+  /** `undefined` when it is known at once. */
+  authenticate(request: ApiRequest): Promise<void> | undefined;
   /** `undefined` when nobody asks for it. */
   impersonate(request: ApiRequest): Promise<void> | undefined;
   auditBegin(request: ApiRequest): void;
@@ -30,7 +31,8 @@ export function requestChain(steps: ChainSteps): ExchangeHandler {
     let leave: (() => void) | undefined;
     try {
       steps.parse(request);
-      await steps.authenticate(request);
+      const authenticated = steps.authenticate(request);
+      if (authenticated !== undefined) await authenticated;
       leave = steps.takePlace(request);
       const impersonated = steps.impersonate(request);
       if (impersonated !== undefined) await impersonated;

@@ -57,7 +57,7 @@ export class RequestSteps implements ChainSteps {
     return this.#dependencies.inFlight.enter(request.info, request.caller.groups);
   }
 
-  authenticate(request: ApiRequest): Promise<void> {
+  authenticate(request: ApiRequest): Promise<void> | undefined {
     return this.#dependencies.authentication.authenticate(request);
   }
 

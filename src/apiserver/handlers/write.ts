@@ -48,14 +48,17 @@ export function settleNamespace(object: KubeObject, namespace: string, namespace
   metadata.namespace = namespace;
 }
 
+/** What only the server says of an object. */
+const serverFields = ['deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink', 'managedFields'] as const;
+
 function giveSystemFields(context: HandlerContext, object: KubeObject): void {
   const { metadata } = object;
   metadata.uid = context.uuid();
   metadata.creationTimestamp = rfc3339(context.clock.now());
-  delete metadata.deletionTimestamp;
-  delete metadata.deletionGracePeriodSeconds;
-  delete metadata.selfLink;
-  delete metadata.managedFields;
+  for (const field of serverFields) {
+    // To delete what is not there costs more than to look.
+    if (metadata[field] !== undefined) delete metadata[field];
+  }
 }
 
 function generatedName(context: HandlerContext, base: string): string {
@@ -82,7 +85,7 @@ export async function createObject(
   if (object.metadata.resourceVersion !== undefined && object.metadata.resourceVersion !== '') {
     throw new CausewayError('BadRequest', 'resourceVersion should not be set on objects to be created');
   }
-  delete object.metadata.resourceVersion;
+  if (object.metadata.resourceVersion !== undefined) delete object.metadata.resourceVersion;
   giveSystemFields(context, object);
   const generate =
     object.metadata.name === undefined || object.metadata.name === '' ? object.metadata.generateName : undefined;
@@ -133,7 +136,8 @@ async function createOnce(
   behaviour.applyDefaults(object);
   behaviour.prepareForCreate(object);
   hooks.created?.(object, request.caller);
-  const settle = await hooks.reserve?.(object, undefined, dryRun);
+  const reserving = hooks.reserve?.(object, undefined, dryRun);
+  const settle = reserving === undefined ? undefined : await reserving;
   let stored = false;
   try {
     refuse(endpoint, object, behaviour.validateCreate(object));

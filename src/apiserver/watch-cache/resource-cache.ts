@@ -82,11 +82,12 @@ export class ResourceCache implements WatchCache {
 
   async list(request: ListRequest): Promise<CachedList> {
     const mode = listMode(request);
+    const newest = this.#store.revision();
     switch (mode.type) {
       case 'any':
         return this.#present(await this.#fresh(0, request.signal), request);
       case 'newest':
-        return this.#present(await this.#fresh(this.#store.revision(), request.signal), request);
+        return this.#present(this.#freshNow(newest) ?? (await this.#fresh(newest, request.signal)), request);
       case 'not-older':
         return this.#present(await this.#fresh(mode.revision, request.signal), request);
       case 'exact':
@@ -94,7 +95,7 @@ export class ResourceCache implements WatchCache {
       case 'continue': {
         const { revision, after } = mode.token;
         if (revision > 0) return this.#past(revision, request, after);
-        return this.#present(await this.#fresh(this.#store.revision(), request.signal), request, after);
+        return this.#present(await this.#fresh(newest, request.signal), request, after);
       }
     }
   }
