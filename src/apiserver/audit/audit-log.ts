@@ -24,6 +24,11 @@ export interface AuditSink {
 
 const FLUSH_MS = 50;
 
+/** Bytes of a piece of the backlog. Lines become bytes at once: strings that wait would be moved about by the garbage collector. */
+const PIECE_BYTES = 128 * 1024;
+/** Bytes of UTF-8 that one unit of a string can become. */
+const UTF8_MAX = 3;
+
 /** A file of JSON lines, readable by its owner only, written in batches and rotated by size. */
 export class AuditLog implements AuditSink {
   readonly #path: string;
@@ -33,8 +38,13 @@ export class AuditLog implements AuditSink {
   readonly #log: Log;
   #file: FileHandle;
   #fileBytes: number;
-  #pending: string[] = [];
-  #pendingLength = 0;
+  /** Pieces that are full. */
+  #full: Buffer[] = [];
+  #fullBytes = 0;
+  #piece: Buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  #used = 0;
+  /** A piece that was written, to be used again. */
+  #spare: Buffer | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
   #lost = 0;
@@ -61,13 +71,25 @@ export class AuditLog implements AuditSink {
   }
 
   write(line: string): void {
-    if (this.#closed || this.#pendingLength + line.length > this.#maxBacklog) {
+    if (this.#closed || this.#fullBytes + this.#used + line.length > this.#maxBacklog) {
       this.#lost++;
       return;
     }
-    this.#pending.push(line);
-    this.#pendingLength += line.length;
+    const most = line.length * UTF8_MAX;
+    if (this.#used + most > this.#piece.length) this.#nextPiece(most);
+    this.#used += this.#piece.write(line, this.#used);
     this.#timer ??= setTimeout(() => this.#flush(), FLUSH_MS);
+  }
+
+  #nextPiece(atLeast: number): void {
+    if (this.#used > 0) {
+      this.#full.push(this.#piece.subarray(0, this.#used));
+      this.#fullBytes += this.#used;
+    }
+    const spare = atLeast <= PIECE_BYTES ? this.#spare : undefined;
+    if (spare !== undefined) this.#spare = undefined;
+    this.#piece = spare ?? Buffer.allocUnsafeSlow(Math.max(PIECE_BYTES, atLeast));
+    this.#used = 0;
   }
 
   #flush(): void {
@@ -76,14 +98,18 @@ export class AuditLog implements AuditSink {
   }
 
   async #writePending(): Promise<void> {
-    if (this.#pending.length === 0) return;
-    const bytes = Buffer.from(this.#pending.join(''));
-    this.#pending = [];
-    this.#pendingLength = 0;
+    if (this.#used > 0) this.#nextPiece(0);
+    const pieces = this.#full;
+    const bytes = this.#fullBytes;
+    if (bytes === 0) return;
+    this.#full = [];
+    this.#fullBytes = 0;
     try {
-      if (this.#fileBytes > 0 && this.#fileBytes + bytes.length > this.#maxFileBytes) await this.#rotate();
-      await this.#file.appendFile(bytes);
-      this.#fileBytes += bytes.length;
+      if (this.#fileBytes > 0 && this.#fileBytes + bytes > this.#maxFileBytes) await this.#rotate();
+      for (const piece of pieces) await this.#file.appendFile(piece);
+      this.#fileBytes += bytes;
+      const [first] = pieces;
+      if (first?.buffer.byteLength === PIECE_BYTES) this.#spare = Buffer.from(first.buffer);
     } catch (error) {
       this.#lost++;
       this.#log.error('the audit log cannot be written', { error: String(error) });
