@@ -95,7 +95,7 @@ const MAX_KNOWN_LENGTH = 256;
 
 /** Kubernetes' `RequestInfo` of a method and target. Throws `BadRequest` for a target that can be read in two ways. */
 export function requestInfo(method: string, target: string): RequestInfo {
-  if (target.length > MAX_KNOWN_LENGTH || target.includes('?')) return readTarget(method, target);
+  if (method.length + target.length > MAX_KNOWN_LENGTH || target.includes('?')) return readTarget(method, target);
   const key = `${method} ${target}`;
   let info = known.get(key);
   if (info === undefined) {
