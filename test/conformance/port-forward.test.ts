@@ -102,7 +102,8 @@ for (const version of VERSIONS) {
       assert.equal((await exchange(ports[0] ?? 0, Buffer.from('abc'))).toString(), 'abc');
       await child.stop();
       const bad = await forward(['echo', `:${ECHO + 2}`], version);
-      assert.equal((await exchange(bad.ports[0] ?? 0, Buffer.from('x'))).length, 0);
+      // Nothing is sent: kubectl closes without reading it, and then the kernel resets the connection.
+      assert.equal((await exchange(bad.ports[0] ?? 0, Buffer.alloc(0))).length, 0);
       await cluster.until('the reason', async () =>
         /an error occurred forwarding \d+ -> 17002: .*(refused|ECONNREFUSED)/.test(bad.child.stderr),
       );
