@@ -26,14 +26,18 @@ const controller = (
   namespace: NamespacedRoleRow['namespace'],
   name: string,
   rules: readonly PolicyRule[],
+  ...alsoFor: readonly Subject[]
 ): NamespacedRoleRow => ({
   namespace,
   name: `system:controller:${name}`,
   rules,
-  binding: { name: `system:controller:${name}`, subjects: [systemAccount(name)] },
+  binding: { name: `system:controller:${name}`, subjects: [systemAccount(name), ...alsoFor] },
 });
 
-/** The Roles of Kubernetes 1.36 in its own namespaces, each with its RoleBinding. */
+/** Runs the controllers under its own identity here. */
+const manager = user('system:kube-controller-manager');
+
+/** The Roles of Kubernetes 1.36 in its own namespaces, each with its RoleBinding, and ours. */
 export const namespacedRoleTable: readonly NamespacedRoleRow[] = [
   {
     namespace: 'kube-system',
@@ -41,16 +45,19 @@ export const namespacedRoleTable: readonly NamespacedRoleRow[] = [
     rules: [rule(read, '', 'configmaps', 'extension-apiserver-authentication')],
     binding: {
       name: 'system::extension-apiserver-authentication-reader',
-      subjects: [user('system:kube-controller-manager'), user('system:kube-scheduler')],
+      subjects: [manager, user('system:kube-scheduler')],
     },
   },
   controller('kube-system', 'bootstrap-signer', [rule(read, '', 'secrets')]),
   controller('kube-system', 'cloud-provider', [rule('create,get,list,watch', '', 'configmaps')]),
-  controller('kube-system', 'token-cleaner', [rule('delete,get,list,watch', '', 'secrets'), eventsRule]),
-  leaderLocking('kube-controller-manager', [
-    user('system:kube-controller-manager'),
-    systemAccount('kube-controller-manager'),
-  ]),
+  controller('kube-system', 'token-cleaner', [rule('delete,get,list,watch', '', 'secrets'), eventsRule], manager),
+  {
+    namespace: 'kube-system',
+    name: 'system:causeway:bootstrap-token-claim',
+    rules: [rule('get,update', '', 'secrets')],
+    binding: { name: 'system:causeway:bootstrap-token-claim', subjects: [manager] },
+  },
+  leaderLocking('kube-controller-manager', [manager, systemAccount('kube-controller-manager')]),
   leaderLocking('kube-scheduler', [user('system:kube-scheduler'), systemAccount('kube-scheduler')]),
   controller('kube-public', 'bootstrap-signer', [
     rule(read, '', 'configmaps'),
