@@ -4,6 +4,7 @@ import { CausewayError } from '../lib/errors.ts';
 import { Secret } from '../lib/secret.ts';
 import { type AlternativeNames, makeCertificate, type RandomBytes, type Subject } from './certificate.ts';
 import type { ClientRequest, IssuedCertificate, ServingRequest } from './issued-certificate.ts';
+import { subjectOf } from './subject.ts';
 
 const DAY_MS = 86_400_000;
 /** Valid since a little before now: the peer's clock may be behind ours. */
@@ -22,13 +23,18 @@ export class CertificateAuthority {
   readonly certificatePem: string;
   readonly #key: KeyObject;
   readonly #options: AuthorityOptions;
+  readonly #crossPem: string;
 
-  /** Throws when key and certificate do not belong together, or the certificate cannot be a CA now. */
-  constructor(certificatePem: string, privateKeyPem: Secret, options: AuthorityOptions) {
+  /**
+   * `crossPem` is this CA's key certified by the CA before it: servers send it along, for clients that trust only that one yet. Throws when key
+   * and certificate do not belong together, or the certificate cannot be a CA now.
+   */
+  constructor(certificatePem: string, privateKeyPem: Secret, options: AuthorityOptions, crossPem = '') {
     this.certificate = parseCertificate(certificatePem);
     this.certificatePem = this.certificate.toString();
     this.#key = parsePrivateKey(privateKeyPem);
     this.#options = options;
+    this.#crossPem = crossPem;
     if (!this.certificate.ca) throw new CausewayError('InternalError', 'the certificate is not one of a CA');
     if (!this.certificate.checkPrivateKey(this.#key)) {
       throw new CausewayError('InternalError', 'the private key does not belong to the certificate');
@@ -55,6 +61,20 @@ export class CertificateAuthority {
       ...(options.random === undefined ? {} : { random: options.random }),
     });
     return { certificatePem: certificate.toString(), privateKeyPem: privateKeyPem(privateKey) };
+  }
+
+  /** Another CA's key, certified by this one, as PEM. */
+  crossSign(other: X509Certificate): string {
+    return makeCertificate({
+      use: 'ca',
+      subject: subjectOf(other),
+      publicKey: other.publicKey,
+      notBefore: other.validFromDate.getTime(),
+      notAfter: Math.min(other.validToDate.getTime(), this.certificate.validToDate.getTime()),
+      issuer: this.certificate,
+      issuerKey: this.#key,
+      ...(this.#options.random === undefined ? {} : { random: this.#options.random }),
+    }).toString();
   }
 
   issueServing(request: ServingRequest): IssuedCertificate {
@@ -89,7 +109,7 @@ export class CertificateAuthority {
       ...(this.#options.random === undefined ? {} : { random: this.#options.random }),
     });
     return {
-      certificatePem: certificate.toString(),
+      certificatePem: certificate.toString() + (use === 'server' ? this.#crossPem : ''),
       privateKeyPem: privateKeyPem(privateKey),
       certificate,
       notBefore,

@@ -97,7 +97,7 @@ function encodeSubject(subject: Subject): Buffer {
 function extensions(content: CertificateContent): Buffer[] {
   const use = USES[content.use];
   const list = [
-    extension(OID.basicConstraints, true, content.use === 'ca' ? caConstraints : sequence()),
+    extension(OID.basicConstraints, true, content.use === 'ca' ? caConstraints(content) : sequence()),
     extension(OID.keyUsage, true, use.keyUsage),
   ];
   if (use.extendedKeyUsage !== undefined) {
@@ -113,8 +113,10 @@ function extensions(content: CertificateContent): Buffer[] {
   return list;
 }
 
-/** CA, and no intermediate below it. */
-const caConstraints = sequence(boolean(true), unsignedInteger(Buffer.from([0])));
+/** CA. Below a root there may be one other CA: the one that follows it, while the cluster changes from one to the other. */
+function caConstraints({ issuer }: CertificateContent): Buffer {
+  return sequence(boolean(true), unsignedInteger(Buffer.from([issuer === undefined ? 1 : 0])));
+}
 
 function extension(type: string, critical: boolean, value: Buffer): Buffer {
   return sequence(oid(type), ...(critical ? [boolean(true)] : []), octetString(value));

@@ -1,26 +1,34 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CausewayError } from '../lib/errors.ts';
 import { type AuthorityOptions, CertificateAuthority } from './authority.ts';
+import {
+  AUTHORITIES,
+  AUTHORITY_NAMES,
+  type AuthorityName,
+  type CaGenerations,
+  generationFile,
+  readGenerations,
+} from './ca-generations.ts';
 import type { ClientRequest, IssuedCertificate, ServingRequest } from './issued-certificate.ts';
 import { type KubeletServingRequest, kubeletServingRequest } from './kubelet-identity.ts';
 import { checkSecretDirectory, readSecretFile, syncDirectory, writeNewFile } from './secret-file.ts';
 import { ServiceAccountKeys } from './service-account-keys.ts';
-
-/** File name and common name of each CA. */
-const AUTHORITIES = {
-  cluster: { file: 'ca', commonName: 'causeway-cluster-ca' },
-  kubeletClient: { file: 'kubelet-client-ca', commonName: 'causeway-kubelet-client-ca' },
-  frontProxy: { file: 'front-proxy-ca', commonName: 'causeway-front-proxy-ca' },
-} as const;
+import { ChangingTrust, type TrustSource } from './trust.ts';
 
 const SERVICE_ACCOUNT_KEYS = 'service-account-keys';
 
+/** One authority: who signs, and whose certificates are accepted. */
+interface AuthorityState {
+  readonly signing: CertificateAuthority;
+  /** As PEM, the signing one first. */
+  readonly trusted: readonly string[];
+}
+
 interface Parts {
-  readonly cluster: CertificateAuthority;
-  readonly kubeletClient: CertificateAuthority;
-  readonly frontProxy: CertificateAuthority;
+  readonly generations: CaGenerations;
+  readonly authorities: Readonly<Record<AuthorityName, AuthorityState>>;
   readonly serviceAccountKeys: ServiceAccountKeys;
 }
 
@@ -29,27 +37,69 @@ interface Parts {
  *
  *   directory/                       0700, made whole by one rename
  *     ca.crt  ca.key  kubelet-client-ca.crt  …  front-proxy-ca.key
+ *     ca-2.crt  …  authorities.json  once the authorities were rotated: `ca-rotation.ts`
  *     service-account-keys/0001.key  the last in order signs, all verify
  */
 export class ClusterPki {
-  /** Signs every serving certificate, and the client certificates towards the apiserver. */
-  readonly clusterCa: CertificateAuthority;
-  /** Signs only the apiserver's client certificate towards kubelets. */
-  readonly kubeletClientCa: CertificateAuthority;
-  readonly frontProxyCa: CertificateAuthority;
   readonly serviceAccountKeys: ServiceAccountKeys;
+  readonly #directory: string;
+  readonly #options: AuthorityOptions;
+  readonly #trust: Readonly<Record<AuthorityName, ChangingTrust>>;
+  readonly #reissue = new Set<() => void>();
+  #parts: Parts;
 
-  private constructor(parts: Parts) {
-    this.clusterCa = parts.cluster;
-    this.kubeletClientCa = parts.kubeletClient;
-    this.frontProxyCa = parts.frontProxy;
+  private constructor(directory: string, options: AuthorityOptions, parts: Parts) {
+    this.#directory = directory;
+    this.#options = options;
+    this.#parts = parts;
     this.serviceAccountKeys = parts.serviceAccountKeys;
+    const trust = (name: AuthorityName) => new ChangingTrust(parts.authorities[name].trusted);
+    this.#trust = { cluster: trust('cluster'), kubeletClient: trust('kubeletClient'), frontProxy: trust('frontProxy') };
+  }
+
+  /** Signs every serving certificate, and the client certificates towards the apiserver. */
+  get clusterCa(): CertificateAuthority {
+    return this.#parts.authorities.cluster.signing;
+  }
+
+  /** Signs only the apiserver's client certificate towards kubelets. */
+  get kubeletClientCa(): CertificateAuthority {
+    return this.#parts.authorities.kubeletClient.signing;
+  }
+
+  get frontProxyCa(): CertificateAuthority {
+    return this.#parts.authorities.frontProxy.signing;
+  }
+
+  get generations(): CaGenerations {
+    return this.#parts.generations;
+  }
+
+  /** Whose certificates are accepted, where `authority` is asked for. It follows rotations. */
+  trust(authority: AuthorityName): TrustSource {
+    return this.#trust[authority];
+  }
+
+  /** Told when other authorities sign than before: everything that they issued should be issued anew. The answer ends it. */
+  onReissue(listener: () => void): () => void {
+    this.#reissue.add(listener);
+    return () => this.#reissue.delete(listener);
+  }
+
+  /** Follows what `advanceRotation` did to the directory. Trust changes first. When it throws, nothing has changed. */
+  async reload(): Promise<void> {
+    const before = this.#parts.generations;
+    const parts = await load(this.#directory, this.#options);
+    this.#parts = parts;
+    for (const name of AUTHORITY_NAMES) this.#trust[name].set(parts.authorities[name].trusted);
+    if (parts.generations.signing === before.signing) return;
+    for (const listener of this.#reissue) listener();
   }
 
   /** Loads `directory`, or makes it when it does not exist or is empty. Its parent must exist. One start at a time. */
   static async open(directory: string, options: AuthorityOptions): Promise<ClusterPki> {
     if (await isMissingOrEmpty(directory)) await create(directory, options);
-    return new ClusterPki(await load(directory, options));
+    return new ClusterPki(directory, options, await load(directory, options));
   }
 
   issueServing(request: ServingRequest): IssuedCertificate {
@@ -95,10 +145,10 @@ async function create(directory: string, options: AuthorityOptions): Promise<voi
     const writes = [
       writeNewFile(join(building, SERVICE_ACCOUNT_KEYS, '0001.key'), ServiceAccountKeys.generate().reveal()),
     ];
-    for (const { file, commonName } of Object.values(AUTHORITIES)) {
-      const made = CertificateAuthority.create(commonName, options);
-      writes.push(writeNewFile(join(building, `${file}.key`), made.privateKeyPem.reveal()));
-      writes.push(writeNewFile(join(building, `${file}.crt`), made.certificatePem));
+    for (const name of AUTHORITY_NAMES) {
+      const made = CertificateAuthority.create(AUTHORITIES[name].commonName, options);
+      writes.push(writeNewFile(join(building, generationFile(name, 1, 'key')), made.privateKeyPem.reveal()));
+      writes.push(writeNewFile(join(building, generationFile(name, 1, 'crt')), made.certificatePem));
     }
     await Promise.all(writes);
     await Promise.all([syncDirectory(join(building, SERVICE_ACCOUNT_KEYS)), syncDirectory(building)]);
@@ -115,21 +165,42 @@ async function create(directory: string, options: AuthorityOptions): Promise<voi
 
 async function load(directory: string, options: AuthorityOptions): Promise<Parts> {
   await checkSecretDirectory(directory);
+  const generations = await readGenerations(directory);
+  const authority = async (name: AuthorityName): Promise<AuthorityState> => {
+    const [signing, ...trusted] = await Promise.all([
+      loadAuthority(directory, name, generations.signing, options),
+      ...generations.trusted.map((generation) =>
+        readCertificateFile(join(directory, generationFile(name, generation, 'crt'))),
+      ),
+    ]);
+    return { signing, trusted };
+  };
   const [cluster, kubeletClient, frontProxy, serviceAccountKeys] = await Promise.all([
-    loadAuthority(directory, AUTHORITIES.cluster.file, options),
-    loadAuthority(directory, AUTHORITIES.kubeletClient.file, options),
-    loadAuthority(directory, AUTHORITIES.frontProxy.file, options),
+    authority('cluster'),
+    authority('kubeletClient'),
+    authority('frontProxy'),
     loadServiceAccountKeys(join(directory, SERVICE_ACCOUNT_KEYS)),
   ]);
-  return { cluster, kubeletClient, frontProxy, serviceAccountKeys };
+  return { generations, authorities: { cluster, kubeletClient, frontProxy }, serviceAccountKeys };
 }
 
-async function loadAuthority(directory: string, file: string, options: AuthorityOptions) {
-  const [certificatePem, key] = await Promise.all([
-    readCertificateFile(join(directory, `${file}.crt`)),
-    readSecretFile(join(directory, `${file}.key`)),
+/** One generation of an authority, with its key. */
+export async function loadAuthority(
+  directory: string,
+  name: AuthorityName,
+  generation: number,
+  options: AuthorityOptions,
+): Promise<CertificateAuthority> {
+  const path = (extension: 'crt' | 'key' | 'cross.crt') => join(directory, generationFile(name, generation, extension));
+  const [certificatePem, key, crossPem] = await Promise.all([
+    readCertificateFile(path('crt')),
+    readSecretFile(path('key')),
+    access(path('cross.crt')).then(
+      () => readCertificateFile(path('cross.crt')),
+      () => '',
+    ),
   ]);
-  return naming(join(directory, `${file}.crt`), () => new CertificateAuthority(certificatePem, key, options));
+  return naming(path('crt'), () => new CertificateAuthority(certificatePem, key, options, crossPem));
 }
 
 async function loadServiceAccountKeys(directory: string): Promise<ServiceAccountKeys> {

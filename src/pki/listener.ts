@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
@@ -5,7 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import { CausewayError } from '../lib/errors.ts';
 import type { CertificateSource } from './issued-certificate.ts';
 import { HANDSHAKE_TIMEOUT_MS, MAX_PENDING_HANDSHAKES } from './limits.ts';
-import { recordPeerIdentity } from './peer-identity.ts';
+import { peerIdentity, recordPeerIdentity } from './peer-identity.ts';
 import { PendingHandshakes } from './pending-handshakes.ts';
 import { describeTlsFailure } from './tls-failure.ts';
 import { CIPHERS, KEY_EXCHANGE_GROUPS, SECURE_OPTIONS, type TlsVersion } from './tls-policy.ts';
@@ -76,7 +77,12 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
       fail(undefined, `the new certificate cannot be used: ${describeTlsFailure(error)}`);
     }
   };
-  const unsubscribe = [options.certificate.onChange(reload), options.clientCas.onChange(reload)];
+  const trustChanged = () => {
+    reload();
+    const cas = options.clientCas.current().map((pem) => new X509Certificate(pem));
+    for (const socket of open) if ('authorized' in socket && !stillTrusted(socket as TLSSocket, cas)) socket.destroy();
+  };
+  const unsubscribe = [options.certificate.onChange(reload), options.clientCas.onChange(trustChanged)];
 
   const tcp = createServer({ noDelay: true }, (socket: Socket) => {
     socket.on('error', () => undefined);
@@ -123,6 +129,13 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
       return count;
     },
   };
+}
+
+/** A client's certificate is worth no more than its CA: when that is given up, so is the connection. */
+function stillTrusted(socket: TLSSocket, cas: readonly X509Certificate[]): boolean {
+  const { certificateState, peerCertificate } = peerIdentity(socket);
+  if (certificateState !== 'verified' || peerCertificate === undefined) return true;
+  return cas.some((ca) => peerCertificate.checkIssued(ca) && peerCertificate.verify(ca.publicKey));
 }
 
 function serverOptions(options: TlsListenerOptions): TlsOptions {

@@ -1,9 +1,36 @@
 /** A set of CA certificates, as PEM, that may change while the process runs. */
 export interface TrustSource {
+  /** The same array until it changes. */
   current(): readonly string[];
   onChange(listener: () => void): () => void;
 }
 
 export function fixedTrust(pems: readonly string[]): TrustSource {
   return { current: () => pems, onChange: () => () => undefined };
+}
+
+/** Trust that its owner replaces. */
+export class ChangingTrust implements TrustSource {
+  readonly #listeners = new Set<() => void>();
+  #pems: readonly string[];
+
+  constructor(pems: readonly string[]) {
+    this.#pems = pems;
+  }
+
+  current(): readonly string[] {
+    return this.#pems;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Tells the listeners, unless nothing changed. */
+  set(pems: readonly string[]): void {
+    if (pems.length === this.#pems.length && pems.every((pem, at) => pem === this.#pems[at])) return;
+    this.#pems = pems;
+    for (const listener of this.#listeners) listener();
+  }
 }
