@@ -17,7 +17,13 @@ import { typescriptOf } from './schema/typescript.ts';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const nodeModules = join(root, 'node_modules');
 const target = join(root, 'src/api/generated');
-const tables = ['schema/merge-keys.ts', 'schema/own-definitions.ts', 'protobuf/fields.ts', 'resources/names.ts'];
+const tables = [
+  'schema/merge-keys.ts',
+  'schema/own-definitions.ts',
+  'schema/metrics-definitions.ts',
+  'protobuf/fields.ts',
+  'resources/names.ts',
+];
 const outputs = ['types.ts', 'schema.jsonl', 'descriptions.jsonl', 'kinds.json'];
 const packages = ['@kubernetes/client-node', 'kubernetes-models', '@kubernetes-models/apimachinery'];
 

@@ -52,12 +52,12 @@ export function buildResources(nodeModules: string, definitions: readonly Descri
   for (const [name, ...versions] of lines(groupTable)) {
     const group = name === '-' ? '' : name!;
     for (const version of versions) {
-      if (group === ownResource.group) continue;
+      if (ownGroups.has(group)) continue;
       const entries = readEntries(readFileSync(join(folder, `${apiFile(group, version)}.js`), 'utf8'), models);
       resources.push(...resourcesOf(group, version, entries, kinds, names));
     }
   }
-  return [...resources, { ...ownResource, ...namesOf(names, ownResource.group, ownResource.plural) }];
+  return [...resources, ...ownResources.map((own) => ({ ...own, ...namesOf(names, own.group, own.plural) }))];
 }
 
 /** `CoreV1Api`, `RbacAuthorizationV1Api`, `FlowcontrolApiserverV1Api`. */
@@ -178,15 +178,37 @@ function namesOf(
   };
 }
 
-/** The project's own kind: what each communication path is, and what was seen on it. */
-const ownResource: Omit<ResourceDefinition, 'shortNames' | 'categories'> = {
-  group: 'paths.causeway.dev',
-  version: 'v1',
-  kind: 'CommunicationPath',
-  plural: 'communicationpaths',
-  singular: 'communicationpath',
-  namespaced: false,
-  verbs: ['get', 'list', 'watch'],
-  subresources: [],
-  definition: 'dev.causeway.paths.v1.CommunicationPath',
-};
+const metricsResource = { group: 'metrics.k8s.io', version: 'v1beta1', singular: '', subresources: [] } as const;
+
+/** Resources that no package has: those of metrics-server, and the project's own: what each communication path is, and what was seen on it. */
+const ownResources: readonly Omit<ResourceDefinition, 'shortNames' | 'categories'>[] = [
+  {
+    ...metricsResource,
+    kind: 'NodeMetrics',
+    plural: 'nodes',
+    namespaced: false,
+    verbs: ['get', 'list'],
+    definition: 'io.k8s.metrics.pkg.apis.metrics.v1beta1.NodeMetrics',
+  },
+  {
+    ...metricsResource,
+    kind: 'PodMetrics',
+    plural: 'pods',
+    namespaced: true,
+    verbs: ['get', 'list'],
+    definition: 'io.k8s.metrics.pkg.apis.metrics.v1beta1.PodMetrics',
+  },
+  {
+    group: 'paths.causeway.dev',
+    version: 'v1',
+    kind: 'CommunicationPath',
+    plural: 'communicationpaths',
+    singular: 'communicationpath',
+    namespaced: false,
+    verbs: ['get', 'list', 'watch'],
+    subresources: [],
+    definition: 'dev.causeway.paths.v1.CommunicationPath',
+  },
+];
+
+const ownGroups: ReadonlySet<string> = new Set(ownResources.map(({ group }) => group));

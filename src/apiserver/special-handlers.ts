@@ -4,6 +4,7 @@ import { componentStatusHandlers } from './component-statuses.ts';
 import type { ApiserverDependencies } from './dependencies.ts';
 import type { Endpoint, HandlerContext } from './handlers/endpoint.ts';
 import type { KubeletClient } from './kubelet-client.ts';
+import { metricsHandlers } from './resource-usage/metrics-handlers.ts';
 import {
   type ReviewDependencies,
   selfSubjectAccessReview,
@@ -42,6 +43,7 @@ export function specialHandlers(
   const reviews: ReviewDependencies = { ...dependencies, context };
   const scale = scaleHandlers(context);
   const binding = bindingHandler(context, pods);
+  const metrics = metricsHandlers(context, kubelets);
   const paths = communicationPathHandlers(context, dependencies.paths);
   return new Map<string, Partial<Record<Verb, ResourceHandler>>>([
     ['authentication.k8s.io/tokenreviews', { create: tokenReview(context, dependencies.tokenReviewer) }],
@@ -50,6 +52,8 @@ export function specialHandlers(
     ['authorization.k8s.io/localsubjectaccessreviews', { create: subjectAccessReview(reviews) }],
     ['authorization.k8s.io/selfsubjectaccessreviews', { create: selfSubjectAccessReview(reviews) }],
     ['authorization.k8s.io/selfsubjectrulesreviews', { create: selfSubjectRulesReview(reviews) }],
+    ['metrics.k8s.io/nodes', metrics.nodes],
+    ['metrics.k8s.io/pods', metrics.pods],
     ['paths.causeway.dev/communicationpaths', paths],
     ['/componentstatuses', componentStatusHandlers(context, dependencies.paths, dependencies.store)],
     ['/serviceaccounts/token', { create: tokenHandler({ context, issuer: dependencies.serviceAccounts.tokens }) }],

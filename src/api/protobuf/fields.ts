@@ -460,6 +460,11 @@ meta.v1.StatusCause reason=1 message=2 field=3
 meta.v1.StatusDetails name=1 group=2 kind=3 uid=6 causes=4 retryAfterSeconds=5
 meta.v1.UpdateOptions dryRun=1 fieldManager=2 fieldValidation=3
 meta.v1.WatchEvent type=1 object=2
+metrics.v1beta1.ContainerMetrics name=1 usage=2
+metrics.v1beta1.NodeMetrics metadata=1 timestamp=2 window=3 usage=4
+metrics.v1beta1.NodeMetricsList metadata=1 items=2
+metrics.v1beta1.PodMetrics metadata=1 timestamp=2 window=3 containers=4
+metrics.v1beta1.PodMetricsList metadata=1 items=2
 networking.v1.HTTPIngressPath path=1 pathType=3* backend=2
 networking.v1.HTTPIngressRuleValue paths=1
 networking.v1.IPAddress metadata=1 spec=2

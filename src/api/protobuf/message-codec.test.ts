@@ -70,6 +70,8 @@ class Values {
         return '2024-02-29T12:34:56Z';
       case 'MicroTime':
         return '2024-02-29T12:34:56.123456Z';
+      case 'Duration':
+        return '15.02s';
       case 'IntOrString':
         return this.#random(2) === 0 ? '50%' : -this.#random(70000);
       case 'RawExtension':

@@ -11,6 +11,7 @@ import {
   stringElement,
 } from './element.ts';
 import {
+  durationElement,
   intOrStringElement,
   jsonElement,
   microTimeElement,
@@ -162,6 +163,8 @@ class Compiler {
         return secondsElement;
       case `${meta}.MicroTime`:
         return microTimeElement;
+      case `${meta}.Duration`:
+        return durationElement;
       case 'io.k8s.apimachinery.pkg.runtime.RawExtension':
       case `${meta}.FieldsV1`:
       case `${apiextensions}.JSON`:

@@ -73,6 +73,19 @@ export const microTimeElement: Element = timeElement((seconds, nanos) => {
   return `${date(seconds)}.${micros}Z`;
 });
 
+/** `message Duration { int64 duration = 1 }` in nanoseconds; in JSON as Go prints it, here always in seconds: `15.02s`. */
+export const durationElement: Element = messageElement(
+  (writer, value) => {
+    writer.integer(Math.round(Number.parseFloat(String(value)) * 1e9));
+    writer.tag(1, 0);
+  },
+  (reader) => {
+    let nanoseconds = 0;
+    readFields(reader, { 1: [0, (r) => (nanoseconds = r.int64())] });
+    return `${nanoseconds / 1e9}s`;
+  },
+);
+
 /** `message IntOrString { int64 type = 1; int32 intVal = 2; string strVal = 3 }`. */
 export const intOrStringElement: Element = messageElement(
   (writer, value) => {

@@ -64,5 +64,6 @@ node.k8s.io v1
 discovery.k8s.io v1
 flowcontrol.apiserver.k8s.io v1
 resource.k8s.io v1
+metrics.k8s.io v1beta1
 paths.causeway.dev v1
 `;

@@ -11,6 +11,7 @@ import { documentV2 } from '../openapi/document-v2.ts';
 import { pathItems } from '../openapi/operations.ts';
 import { readWords } from '../openapi/words.ts';
 import { loadScheme } from '../resources/load-scheme.ts';
+import { metricsDefinitions } from './metrics-definitions.ts';
 import { loadSchema } from './schema.ts';
 
 type Json = Record<string, unknown>;
@@ -48,6 +49,7 @@ const extraDefinitions: Readonly<Record<string, string>> = {
   'dev.causeway.paths.v1.CommunicationPathList': "the project's own kind",
   'dev.causeway.paths.v1.CommunicationPathSpec': "the project's own kind",
   'dev.causeway.paths.v1.CommunicationPathStatus': "the project's own kind",
+  ...Object.fromEntries(metricsDefinitions.map(({ name }) => [name, 'of metrics-server'])),
   [`${meta}.CreateOptions`]: 'a body that clients may send, though no operation names it',
   [`${meta}.PartialObjectMetadata`]: 'an answer that content negotiation chooses, which OpenAPI does not describe',
   [`${meta}.PartialObjectMetadataList`]: 'an answer that content negotiation chooses, which OpenAPI does not describe',
@@ -145,7 +147,15 @@ test('the paths and operations equal those of Kubernetes 1.36, but for listed di
   assert.deepEqual(missing, []);
   assert.deepEqual(
     Object.keys(a).filter((path) => b[path] === undefined),
-    ['/apis/paths.causeway.dev/v1/communicationpaths', '/apis/paths.causeway.dev/v1/communicationpaths/{name}'],
+    [
+      '/apis/metrics.k8s.io/v1beta1/nodes',
+      '/apis/metrics.k8s.io/v1beta1/nodes/{name}',
+      '/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods',
+      '/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods/{name}',
+      '/apis/metrics.k8s.io/v1beta1/pods',
+      '/apis/paths.causeway.dev/v1/communicationpaths',
+      '/apis/paths.causeway.dev/v1/communicationpaths/{name}',
+    ],
   );
   let operations = 0;
   for (const path of stable) {

@@ -3,6 +3,7 @@
  * on the wire all the same. The build step adds them to the rest.
  */
 import type { DescribedDefinition, DescribedProperty } from './definition.ts';
+import { metricsDefinitions } from './metrics-definitions.ts';
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const paths = 'dev.causeway.paths.v1';
@@ -189,4 +190,9 @@ const causeway: readonly DescribedDefinition[] = [
   },
 ];
 
-export const ownDefinitions: readonly DescribedDefinition[] = [...options, ...partial, ...causeway];
+export const ownDefinitions: readonly DescribedDefinition[] = [
+  ...options,
+  ...partial,
+  ...causeway,
+  ...metricsDefinitions,
+];

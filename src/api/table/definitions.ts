@@ -3,6 +3,7 @@ import type { ResourceDefinition } from '../scheme.ts';
 import * as cluster from './cluster-tables.ts';
 import { type ColumnSpec, column, docOf, nameColumn, type TableColumn, type TableSpec } from './column.ts';
 import { describeColumns } from './descriptions.ts';
+import { nodeMetricsTable, podMetricsTable } from './metrics-tables.ts';
 import * as network from './network-tables.ts';
 import { communicationPathTable } from './path-table.ts';
 import { podTable } from './pod-table.ts';
@@ -63,6 +64,8 @@ const tables = new Map<string, TableSpec>([
   ['events.k8s.io/Event', cluster.eventTable],
   ['flowcontrol.apiserver.k8s.io/FlowSchema', policy.flowSchemaTable],
   ['flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration', policy.priorityLevelConfigurationTable],
+  ['metrics.k8s.io/NodeMetrics', nodeMetricsTable],
+  ['metrics.k8s.io/PodMetrics', podMetricsTable],
   ['networking.k8s.io/IPAddress', network.ipAddressTable],
   ['networking.k8s.io/Ingress', network.ingressTable],
   ['networking.k8s.io/IngressClass', network.ingressClassTable],

@@ -5,12 +5,18 @@ import { read, rule } from './rule-table.ts';
 
 const clusterRoleAggregation = 'system:causeway:clusterrole-aggregation';
 
-/** What Causeway adds to Kubernetes' bootstrap roles; every name starts with `system:causeway:`. */
+/** What Causeway adds to Kubernetes' bootstrap roles; its own names start with `system:causeway:`. */
 export const causewayRoleTable: readonly RoleRow[] = [
   {
     name: 'system:causeway:aggregate-paths-to-view',
     aggregateTo: 'view',
     rules: [rule(read, 'paths.causeway.dev', 'communicationpaths')],
+  },
+  // Named as metrics-server names it; who may view may see what is used, and so may who edits or administers.
+  {
+    name: 'system:aggregated-metrics-reader',
+    aggregateTo: 'view',
+    rules: [rule(read, 'metrics.k8s.io', 'nodes,pods')],
   },
   // Admission lets anybody store in an aggregating role what it holds anyway: no `escalate`.
   { name: clusterRoleAggregation, rules: [rule('get,list,patch,watch', 'rbac.authorization.k8s.io', 'clusterroles')] },
