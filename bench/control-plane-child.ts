@@ -19,6 +19,8 @@ const controlPlane = await startControlPlane({
   directory,
   host: '127.0.0.1',
   port: 0,
+  advertiseAddress: '127.0.0.1',
+  alsoAt: [],
   serviceCidr: '10.96.0.0/16',
   serviceIp: '10.96.0.1',
   unsupportedPodFields: () => [],

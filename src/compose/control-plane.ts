@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 import { AdmissionChain } from '../admission/chain.ts';
 import { defaultPlugins } from '../admission/default-plugins.ts';
 import { defaultPodSecurity } from '../admission/pod-security/pod-security.ts';
@@ -36,12 +37,15 @@ import { RotatingCertificate } from '../pki/rotating-certificate.ts';
 import { fixedTrust, type TrustSource } from '../pki/trust.ts';
 import { openLmdbStore } from '../storage/lmdb/store.ts';
 import { directDialer } from '../tunnel/direct/direct-dialer.ts';
+import { httpsUrl } from './addresses.ts';
 import { boundObjects, cachedReader, followNodeGraph, followRbac, storedReader } from './cluster-view.ts';
-import type { ClusterDirectory } from './data-directory.ts';
+import type { ServerDirectory } from './data-directory.ts';
 import { KUBERNETES_VERSION, packageVersion } from './version.ts';
 
-/** Names by which pods and people call the apiserver. */
+/** What pods and people call the apiserver by. */
 const SERVING_NAMES = [
+  '127.0.0.1',
+  '::1',
   'localhost',
   'kubernetes',
   'kubernetes.default',
@@ -53,7 +57,7 @@ const apiAudiences: readonly string[] = [ISSUER];
 const LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 
 export interface ControlPlaneOptions {
-  readonly directory: Pick<ClusterDirectory, 'pki' | 'store' | 'auditLog'>;
+  readonly directory: Pick<ServerDirectory, 'pki' | 'store' | 'auditLog'>;
   readonly host: string;
   /** 0 takes a free port. */
   readonly port: number;
@@ -63,8 +67,10 @@ export interface ControlPlaneOptions {
   /** Addresses of Services; the first is the apiserver's. */
   readonly serviceCidr: string;
   readonly serviceIp: string;
-  /** Further addresses at which clients may find the apiserver: its certificate names them. */
-  readonly alsoAt?: readonly string[];
+  /** By which the `kubernetes` Service leads to it. */
+  readonly advertiseAddress: string;
+  /** Further names and addresses at which clients may find the apiserver: its certificate has them. */
+  readonly alsoAt: readonly string[];
   /** Fields of a pod that the nodes cannot honour. */
   readonly unsupportedPodFields: (pod: KubeObject) => readonly string[];
   readonly clock: Clock;
@@ -128,10 +134,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       () =>
         pki.issueServing({
           commonName: 'kube-apiserver',
-          dnsNames: SERVING_NAMES,
-          ipAddresses: [
-            ...new Set(['127.0.0.1', '::1', options.serviceIp, ...(options.alsoAt ?? []), ...literal(options.host)]),
-          ],
+          ...servingNames([options.serviceIp, ...options.alsoAt]),
         }),
       rotate,
     );
@@ -202,12 +205,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     });
     // It may listen already when it cannot write what it needs.
     opened.push(() => apiserver.close());
-    const { host, port } = await apiserver.listen({ port: options.port, host: options.host });
+    const { host, port } = await apiserver.listen({
+      port: options.port,
+      host: options.host,
+      advertiseAddress: options.advertiseAddress,
+    });
     opened.push(expireEvents({ store, caches, clock, log: log.child('apiserver') }));
     const storage = { path: 'apiserver-to-storage', from: APISERVER, to: 'storage', transport: 'in-process' as const };
     opened.push(paths.opened(storage));
     return {
-      url: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      url: httpsUrl(host, port),
       host,
       port,
       pki,
@@ -226,7 +233,11 @@ export function readTokenFile(text = ''): ReturnType<typeof tokenFileAuthenticat
   return tokenFileAuthenticator(text, { apiAudiences });
 }
 
-/** The address itself where it is one that can be called; `0.0.0.0` cannot. */
-function literal(host: string): string[] {
-  return /^[0-9.]+$/.test(host) || host.includes(':') ? [host].filter((h) => h !== '0.0.0.0' && h !== '::') : [];
+/** What the apiserver's certificate is for: what every cluster calls it by, and what this one does besides. */
+function servingNames(also: readonly string[]): { readonly dnsNames: string[]; readonly ipAddresses: string[] } {
+  const names = new Set([...SERVING_NAMES, ...also]);
+  return {
+    dnsNames: [...names].filter((name) => isIP(name) === 0),
+    ipAddresses: [...names].filter((name) => isIP(name) !== 0),
+  };
 }

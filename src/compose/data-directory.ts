@@ -7,53 +7,73 @@ import { isLockFile, lockDirectory } from '../storage/directory-lock.ts';
 const MARKER = 'causeway.json';
 const LAYOUT = 1;
 
-/** Where everything of one cluster on this machine is kept. */
-export interface ClusterDirectory {
+/** Who a data directory belongs to: a cluster, whose own node may be in it too, or a node that joined one. */
+type Owner = 'cluster' | 'node';
+
+/** Where a control plane keeps what is its own. */
+export interface ServerDirectory {
   readonly root: string;
   readonly pki: string;
   readonly store: string;
   readonly auditLog: string;
   readonly adminKubeconfig: string;
+  release(): Promise<void>;
+}
+
+/** Where a node keeps what is its own. */
+export interface NodeDirectory {
+  readonly root: string;
   readonly podsDirectory: string;
   readonly logsDirectory: string;
   readonly runtimeDirectory: string;
   release(): Promise<void>;
 }
 
+export type ClusterDirectory = ServerDirectory & NodeDirectory;
+
 /**
- * Takes a data directory for this process alone, and makes it when it is missing or empty. Throws one line, and changes
- * nothing, when it is somebody else's, cannot be written, or another Causeway uses it.
+ * Takes the data directory of a control plane and its own node for this process alone, and makes it when it is missing or empty. Throws
+ * one line, and changes nothing, when it is somebody else's, cannot be written, or another Causeway uses it.
  */
 export async function openClusterDirectory(path: string): Promise<ClusterDirectory> {
+  const { root, release } = await take(path, 'cluster');
+  return {
+    ...nodePaths(root),
+    root,
+    pki: join(root, 'pki'),
+    store: join(root, 'store'),
+    auditLog: join(root, 'audit.log'),
+    adminKubeconfig: join(root, 'admin.kubeconfig'),
+    release,
+  };
+}
+
+function nodePaths(root: string): Pick<NodeDirectory, 'podsDirectory' | 'logsDirectory' | 'runtimeDirectory'> {
+  const node = join(root, 'node');
+  return {
+    podsDirectory: join(node, 'pods'),
+    logsDirectory: join(node, 'logs'),
+    runtimeDirectory: join(node, 'runtime'),
+  };
+}
+
+async function take(path: string, owner: Owner): Promise<{ readonly root: string; release(): Promise<void> }> {
   const root = resolve(path);
-  await inspect(root);
+  await inspect(root, owner);
   await makeDirectory(root);
   const lock = await lockDirectory(root);
   try {
-    await inspect(root);
-    await mark(root);
-    const node = join(root, 'node');
-    for (const directory of [node, join(node, 'pods'), join(node, 'logs'), join(node, 'runtime')]) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-    }
-    return {
-      root,
-      pki: join(root, 'pki'),
-      store: join(root, 'store'),
-      auditLog: join(root, 'audit.log'),
-      adminKubeconfig: join(root, 'admin.kubeconfig'),
-      podsDirectory: join(node, 'pods'),
-      logsDirectory: join(node, 'logs'),
-      runtimeDirectory: join(node, 'runtime'),
-      release: () => lock.release(),
-    };
+    await inspect(root, owner);
+    await mark(root, owner);
+    for (const directory of Object.values(nodePaths(root))) await mkdir(directory, { recursive: true, mode: 0o700 });
+    return { root, release: () => lock.release() };
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
 
-async function inspect(root: string): Promise<void> {
+async function inspect(root: string, owner: Owner): Promise<void> {
   const stats = await lstat(root).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw refuse(root, `cannot be read (${error.code})`, error);
@@ -65,7 +85,7 @@ async function inspect(root: string): Promise<void> {
       throw refuse(root, `cannot be read (${error.code})`, error);
     })
   ).filter((name) => !isLockFile(name));
-  if (names.length > 0) await checkMarker(root, names);
+  if (names.length > 0) await checkMarker(root, owner, names);
   const me = process.geteuid?.();
   if (me !== undefined && me !== 0 && stats.uid !== me) throw refuse(root, 'belongs to another user');
   if ((stats.mode & 0o077) !== 0 && names.length > 0) {
@@ -76,17 +96,21 @@ async function inspect(root: string): Promise<void> {
   });
 }
 
-async function checkMarker(root: string, names: readonly string[]): Promise<void> {
+async function checkMarker(root: string, owner: Owner, names: readonly string[]): Promise<void> {
   if (!names.includes(MARKER)) {
     throw refuse(root, 'holds files of something else: give an empty or a new directory with --data-dir');
   }
-  let layout: unknown;
+  let marker: { layout?: unknown; of?: unknown };
   try {
-    layout = (JSON.parse(await readFile(join(root, MARKER), 'utf8')) as { layout?: unknown }).layout;
+    marker = JSON.parse(await readFile(join(root, MARKER), 'utf8')) as typeof marker;
   } catch (error) {
     throw refuse(root, `is damaged: ${MARKER} cannot be read`, error);
   }
-  if (layout !== LAYOUT) throw refuse(root, 'was made by another version of Causeway');
+  if (marker.layout !== LAYOUT) throw refuse(root, 'was made by another version of Causeway');
+  const found = marker.of ?? 'cluster';
+  if (found === owner) return;
+  const whose = found === 'node' ? 'a node that joined a cluster' : 'a control plane';
+  throw refuse(root, `is the one of ${whose}: give another one with --data-dir`);
 }
 
 async function makeDirectory(root: string): Promise<void> {
@@ -97,12 +121,16 @@ async function makeDirectory(root: string): Promise<void> {
     });
 }
 
-async function mark(root: string): Promise<void> {
+async function mark(root: string, owner: Owner): Promise<void> {
   const path = join(root, MARKER);
   const known = await readFile(path, 'utf8').catch(() => undefined);
   if (known !== undefined) return;
   await chmod(root, 0o700);
-  await writeFile(`${path}.new`, `${JSON.stringify({ layout: LAYOUT })}\n`, { mode: 0o600 });
+  await writeFile(
+    `${path}.new`,
+    `${JSON.stringify({ layout: LAYOUT, ...(owner === 'node' ? { of: owner } : {}) })}\n`,
+    { mode: 0o600 },
+  );
   await rename(`${path}.new`, path);
 }
 

@@ -5,20 +5,13 @@ import { RestClient } from '../client/rest-client.ts';
 import { runControllerManager } from '../controller-manager/controller-manager.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import type { PathObserver } from '../paths/observer.ts';
-import type { ClusterPki } from '../pki/cluster-pki.ts';
 import { RotatingCertificate } from '../pki/rotating-certificate.ts';
-import type { TrustSource } from '../pki/trust.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { componentCredentials } from './component-credentials.ts';
+import type { ServerAccess } from './server.ts';
 import { packageVersion } from './version.ts';
 
-export interface MasterComponentOptions {
-  readonly server: string;
-  readonly serverName: string;
-  readonly pki: ClusterPki;
-  readonly ca: TrustSource;
-  readonly observer: PathObserver;
+export interface MasterComponentOptions extends ServerAccess {
   readonly clock: Clock;
   readonly log: Log;
 }

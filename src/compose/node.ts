@@ -12,30 +12,28 @@ import { createKubeletServer } from '../kubelet/server/kubelet-server.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { PathObserver } from '../paths/observer.ts';
-import type { ClusterPki } from '../pki/cluster-pki.ts';
-import { RotatingCertificate } from '../pki/rotating-certificate.ts';
-import { fixedTrust, type TrustSource } from '../pki/trust.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { httpsUrl } from './addresses.ts';
 import { componentCredentials } from './component-credentials.ts';
-import type { ClusterDirectory } from './data-directory.ts';
+import type { NodeDirectory } from './data-directory.ts';
 import type { Endpoint } from './kubernetes-service.ts';
+import type { NodeCredentials } from './node-credentials.ts';
 import { KUBERNETES_VERSION, packageVersion } from './version.ts';
 
 export interface NodeOptions {
   readonly nodeName: string;
-  /** The apiserver: `https://127.0.0.1:6443`. */
-  readonly server: string;
-  /** By which name or address the apiserver's certificate is checked. */
-  readonly serverName: string;
+  readonly apiserver: Endpoint;
   /** Where the kubelet listens, and what the Node object says. */
   readonly address: string;
-  readonly pki: ClusterPki;
-  readonly ca: TrustSource;
+  /** The kubelet's; 0 takes a free one. */
+  readonly port: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly credentials: NodeCredentials;
   readonly runtime: Runtime;
-  readonly podCidr: string | undefined;
+  readonly podCidr: string;
   /** Where pods of this node find the apiserver, when that is not the address of the `kubernetes` Service. */
   readonly kubernetesEndpoint: Endpoint | undefined;
-  readonly directory: Pick<ClusterDirectory, 'root' | 'podsDirectory' | 'logsDirectory'>;
+  readonly directory: Pick<NodeDirectory, 'root' | 'podsDirectory' | 'logsDirectory'>;
   readonly observer: PathObserver;
   readonly clock: Clock;
   readonly log: Log;
@@ -44,38 +42,27 @@ export interface NodeOptions {
 export interface RunningNode {
   /** The kubelet's port. */
   readonly port: number;
+  /** Rejects when the Node object is gone and a person has to join this node again; resolves when the node ends. */
+  readonly removed: Promise<void>;
   /** Ends every pod, then the node; at once when `hurry` aborts. */
   shutdown(hurry: AbortSignal): Promise<void>;
 }
 
 /** Registers a node and runs its kubelet. Resolves when the Node object says Ready. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { nodeName, pki, ca, clock, log, observer, runtime } = options;
+  const { nodeName, clock, log, observer, runtime, apiserver, credentials } = options;
+  const { identity, serving, serverCa } = credentials;
   const user = `system:node:${nodeName}`;
   const abort = new AbortController();
-  const rotate = { clock, log: log.child('pki') };
-  const identity = await RotatingCertificate.start(() => pki.issueClient({ user, groups: ['system:nodes'] }), rotate);
-  const credentials = componentCredentials(
-    { user, path: 'kubelet-to-apiserver', certificate: identity },
-    ca,
-    options.serverName,
-    observer,
+  const shown = { user, path: 'kubelet-to-apiserver', certificate: identity };
+  const client = new RestClient(
+    httpsUrl(apiserver.host, apiserver.port),
+    componentCredentials(shown, serverCa, apiserver.host, observer),
+    `causeway-kubelet/${packageVersion()}`,
   );
-  const client = new RestClient(options.server, credentials, `causeway-kubelet/${packageVersion()}`);
   const informers = new InformerFactory(client, log.child('kubelet'));
   const events = new EventRecorder(client, 'kubelet', nodeName, clock, log.child('kubelet'));
 
-  let nodeUid: string | undefined;
-  const serving = await RotatingCertificate.start(
-    () =>
-      pki.issueKubeletServing({
-        nodeName,
-        dnsNames: [],
-        ipAddresses: [options.address],
-        ...(nodeUid === undefined ? {} : { nodeUid }),
-      }),
-    rotate,
-  );
   const room = await nodeRoom(options.directory.root);
   const kubelet = new Kubelet({
     nodeName,
@@ -88,14 +75,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     nodeRoom: room,
     podsDirectory: options.directory.podsDirectory,
     logsDirectory: options.directory.logsDirectory,
-    trustedCa: () => ca.current().join(''),
+    trustedCa: () => serverCa.current().join(''),
     clock,
     log: log.child('kubelet'),
   });
   const server = createKubeletServer({
     nodeName,
     certificate: serving,
-    clientCas: fixedTrust([pki.kubeletClientCa.certificatePem]),
+    clientCas: credentials.kubeletClientCas,
     authenticator: unionAuthenticator([x509Authenticator({ clock }), tokenReviewAuthenticator(client, clock)]),
     authorizer: subjectAccessReviewAuthorizer(client, clock),
     pods: servedPods(() => kubelet.pods(), kubelet.view),
@@ -109,11 +96,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await kubelet.stop();
     await server.close();
     client.close();
-    serving.close();
-    identity.close();
   };
   try {
-    const { port } = await server.listen(0, options.address);
+    const { port } = await server.listen(options.port, options.address);
     const { runtimeName, runtimeVersion } = await runtime.version();
     const registration = new NodeRegistration({
       client,
@@ -130,12 +115,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         dataDirectory: options.directory.root,
       },
       podCidr: options.podCidr,
-      labels: {},
-      registered: async (uid) => {
-        // The certificate names this very Node object: one of the same name that comes later is another node.
-        nodeUid = uid;
-        await serving.renew();
-      },
+      labels: options.labels,
+      nodeUid: () => credentials.nodeUid(),
+      removed: () => credentials.removed(),
       clock,
       log: log.child('kubelet'),
     });
@@ -144,9 +126,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await kubelet.watchPods();
     await informers.start(abort.signal);
     void kubelet.run(abort.signal);
-    void registration.run(abort.signal);
+    const removed = registration.run(abort.signal);
+    removed.catch(() => undefined);
     return {
       port,
+      removed,
       shutdown: async (hurry) => {
         await kubelet.shutdown(hurry);
         await events.flush();

@@ -3,7 +3,7 @@ import { LEASES, NODES } from '../client/resources.ts';
 import type { RestClient } from '../client/rest-client.ts';
 import { type Clock, rfc3339Micro } from '../lib/clock.ts';
 import { backoff, sleep } from '../lib/deadline.ts';
-import { isCode } from '../lib/errors.ts';
+import { CausewayError, isCode } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type NodeFacts, nodeArchitecture, nodeStatus } from './node-status.ts';
@@ -21,76 +21,78 @@ export interface RegistrationDependencies {
   readonly facts: NodeFacts;
   readonly podCidr: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
-  /** Told when there is a Node object, and when there is another one: somebody deleted the first. */
-  readonly registered: (nodeUid: string) => Promise<void>;
+  /** The Node object that this node is. */
+  readonly nodeUid: () => string;
+  /** Told when it is gone. Resolves when there is another one for this node; rejects when this node has none any more. */
+  readonly removed: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Makes the Node object and keeps it, and its lease, alive. */
+/** Says in the Node object what this node is, and keeps it, and its lease, alive. Whoever gives the node its certificates has made the object. */
 export class NodeRegistration {
   readonly #d: RegistrationDependencies;
   #statusAt = 0;
   #lastStatus = '';
-  #uid = '';
 
   constructor(dependencies: RegistrationDependencies) {
     this.#d = dependencies;
   }
 
-  /** Creates or updates the Node. Throws when the apiserver refuses. */
+  /** Throws `NotFound` when this node's object is gone, and whatever the apiserver refuses with. */
   async register(signal: AbortSignal): Promise<void> {
-    const { client, facts } = this.#d;
-    let node: Node;
-    try {
-      node = await client.get(NODES, '', facts.nodeName, signal);
-    } catch (error) {
-      if (!isCode(error, 'NotFound')) throw error;
-      node = await client.create(NODES, this.#fresh(), signal);
-    }
-    await this.#notice(node);
+    const node = await this.#describe(await this.#own(signal), signal);
     await this.#writeStatus(node, signal);
     await this.#renewLease(node.metadata.uid ?? '', signal);
   }
 
-  async #notice({ metadata: { uid = '' } }: Node): Promise<void> {
-    if (uid === this.#uid) return;
-    await this.#d.registered(uid);
-    this.#uid = uid;
-  }
-
-  /** Renews the lease and the status until `signal` aborts. */
+  /** Renews the lease and the status until `signal` aborts. Rejects when this node has been removed for good. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (await sleep(failures === 0 ? RENEW_MS : backoff(failures, 200, RENEW_MS), signal)) {
+      let gone = false;
       try {
-        const node = await this.#d.client.get(NODES, '', this.#d.facts.nodeName, signal);
-        await this.#notice(node);
+        const node = await this.#own(signal);
         await this.#renewLease(node.metadata.uid ?? '', signal);
         await this.#writeStatus(node, signal);
         failures = 0;
       } catch (error) {
+        if (signal.aborted) return;
         failures++;
         this.#d.log.warn('the node could not renew its lease', { error: String(error) });
-        if (isCode(error, 'NotFound')) await this.register(signal).catch(() => undefined);
+        gone = isCode(error, 'NotFound');
       }
+      if (!gone) continue;
+      await this.#d.removed();
+      await this.register(signal).catch((error: unknown) => {
+        this.#d.log.warn('the node could not register again', { error: String(error) });
+      });
     }
   }
 
-  #fresh(): Node {
-    const { facts, podCidr, labels } = this.#d;
-    return {
-      metadata: {
-        name: facts.nodeName,
-        labels: {
-          ...labels,
-          [HOSTNAME_LABEL]: facts.nodeName,
-          'kubernetes.io/os': 'linux',
-          'kubernetes.io/arch': nodeArchitecture(),
-        },
-      },
-      spec: podCidr === undefined ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] },
+  /** The Node that this node's certificates are for. */
+  async #own(signal: AbortSignal): Promise<Node> {
+    const { client, facts, nodeUid } = this.#d;
+    const node = await client.get(NODES, '', facts.nodeName, signal);
+    if (node.metadata.uid === nodeUid()) return node;
+    throw new CausewayError('NotFound', `node ${facts.nodeName} is another one now`);
+  }
+
+  /** Labels that are missing, and the pods' network where the Node has none. */
+  async #describe(node: Node, signal: AbortSignal): Promise<Node> {
+    const { client, facts, podCidr, labels } = this.#d;
+    const wanted: Readonly<Record<string, string>> = {
+      ...labels,
+      [HOSTNAME_LABEL]: facts.nodeName,
+      'kubernetes.io/os': 'linux',
+      'kubernetes.io/arch': nodeArchitecture(),
     };
+    const isLabelled = Object.entries(wanted).every(([key, value]) => node.metadata.labels?.[key] === value);
+    const spec =
+      podCidr === undefined || node.spec?.podCIDR !== undefined ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] };
+    if (isLabelled && Object.keys(spec).length === 0) return node;
+    const where = { namespace: '', name: facts.nodeName };
+    return client.patch(NODES, where, 'merge', { metadata: { uid: node.metadata.uid, labels: wanted }, spec }, signal);
   }
 
   async #writeStatus(node: Node, signal: AbortSignal): Promise<void> {
