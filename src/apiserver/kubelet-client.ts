@@ -11,6 +11,7 @@ import { deadline } from '../lib/deadline.ts';
 import { CausewayError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { PathObserver } from '../paths/observer.ts';
+import { shownCertificate } from '../pki/certificate-summary.ts';
 import { clientTls } from '../pki/client-tls.ts';
 import type { CertificateSource } from '../pki/issued-certificate.ts';
 import { kubeletVerification, verifyKubelet } from '../pki/kubelet-identity.ts';
@@ -106,6 +107,7 @@ export class KubeletClient {
         transport: 'tls',
         ...negotiated(socket),
         serverVerifiedBy: kubeletVerification({ nodeName: node.name, nodeUid: node.uid }),
+        ...shownCertificate(socket),
       });
       socket.once('close', close);
       return socket;

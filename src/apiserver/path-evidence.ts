@@ -1,6 +1,7 @@
 import type { AuthenticationResult } from '../authn/authenticator.ts';
 import type { Decision } from '../authz/authorizer.ts';
 import type { PathObserver } from '../paths/observer.ts';
+import { certificateSummary } from '../pki/certificate-summary.ts';
 import type { ApiRequest } from './request.ts';
 import type { Connection } from './transport/exchange.ts';
 
@@ -51,7 +52,7 @@ export class PathEvidence {
 
   opened(connection: Connection, result: AuthenticationResult): void {
     if (!this.#first(connection, `${result.method} ${result.user.username}`)) return;
-    const { tlsVersion, tlsGroup, cipher } = connection;
+    const { tlsVersion, tlsGroup, cipher, peerCertificate } = connection;
     const close = this.#observer.opened({
       path: pathOf(result),
       from: result.user.username,
@@ -61,6 +62,9 @@ export class PathEvidence {
       ...(tlsGroup === undefined ? {} : { tlsGroup }),
       ...(cipher === undefined ? {} : { cipher }),
       clientVerifiedBy: result.method,
+      ...(result.method === 'x509' && peerCertificate !== undefined
+        ? { clientCertificate: certificateSummary(peerCertificate) }
+        : {}),
     });
     connection.onClose(close);
   }

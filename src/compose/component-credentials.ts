@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { ClientCredentials } from '../client/credentials.ts';
 import { APISERVER } from '../paths/catalogue.ts';
 import type { PathObserver } from '../paths/observer.ts';
+import { shownCertificate } from '../pki/certificate-summary.ts';
 import { clientTls } from '../pki/client-tls.ts';
 import type { CertificateSource } from '../pki/issued-certificate.ts';
 import { negotiated } from '../pki/negotiated.ts';
@@ -33,6 +34,7 @@ export function componentCredentials(
         reportedBy: 'client',
         serverVerifiedBy: `cluster CA, name ${serverName}`,
         ...negotiated(socket),
+        ...shownCertificate(socket),
       });
       socket.once('close', ended);
     },

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { KubeObject } from '../api/object.ts';
 import { rfc3339 } from '../lib/clock.ts';
 import type { PathDefinition } from './catalogue.ts';
+import type { CertificateEvidence } from './observer.ts';
 import type { Pair } from './pair.ts';
 
 /** `paths.causeway.dev/v1 CommunicationPath`, cluster-scoped, read-only. */
@@ -20,6 +21,8 @@ export interface CommunicationPathStatus {
   cipher?: string;
   serverVerifiedBy?: string;
   clientVerifiedBy?: string;
+  serverCertificate?: CertificateEvidence;
+  clientCertificate?: CertificateEvidence;
   authorisation?: string;
   /** Open now, and since the start. */
   connections: { active: number; total: number; failed: number };
@@ -42,6 +45,8 @@ export function renderPair(pair: Pair): CommunicationPath {
     ...(evidence?.cipher === undefined ? {} : { cipher: evidence.cipher }),
     ...serverVerification(pair.row, evidence?.serverVerifiedBy, evidence !== undefined),
     ...(evidence?.clientVerifiedBy === undefined ? {} : { clientVerifiedBy: evidence.clientVerifiedBy }),
+    ...(evidence?.serverCertificate === undefined ? {} : { serverCertificate: evidence.serverCertificate }),
+    ...(evidence?.clientCertificate === undefined ? {} : { clientCertificate: evidence.clientCertificate }),
     ...(authorisers.length === 0 ? {} : { authorisation: authorisers.join(', ') }),
     connections: { ...pair.connections, failed: pair.failed },
     ...(pair.lastFailure === undefined

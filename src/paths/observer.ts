@@ -1,3 +1,12 @@
+/** What is told of a certificate that an end of a connection showed. */
+export interface CertificateEvidence {
+  /** `O=system:nodes, CN=system:node:n1`. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** RFC 3339. */
+  readonly notAfter: string;
+}
+
 /** What listeners and dialers report of each connection: the evidence behind `CommunicationPath`. */
 export interface ConnectionEvidence {
   /** A row of the catalogue (`paths/catalogue.ts`), for example `apiserver-to-kubelet`. */
@@ -14,6 +23,9 @@ export interface ConnectionEvidence {
   readonly serverVerifiedBy?: string;
   /** How the server verified the client: `x509`, `service-account`, … */
   readonly clientVerifiedBy?: string;
+  /** What the server showed, and what the client showed if it did so. */
+  readonly serverCertificate?: CertificateEvidence;
+  readonly clientCertificate?: CertificateEvidence;
   /**
    * Which end reports. A connection whose two ends are both ours is reported by both, and counted once. Default `server` for the
    * paths to the apiserver, `client` for the others.

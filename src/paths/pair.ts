@@ -51,6 +51,8 @@ export class Pair {
     counts.total++;
     variant.active++;
     variant.lastSeen = now;
+    // Of one kind they differ only in their certificates: the newest is shown.
+    variant.evidence = evidence;
     this.lastSeen = now;
     let open = true;
     return (endedAt) => {
@@ -114,10 +116,12 @@ export class Pair {
     let whole = evidence;
     for (const { evidence: other } of this.#variants.values()) {
       if (channelOf(other) !== channelOf(evidence)) continue;
-      const { serverVerifiedBy, clientVerifiedBy } = other;
+      const { serverVerifiedBy, clientVerifiedBy, serverCertificate, clientCertificate } = other;
       whole = {
         ...(serverVerifiedBy === undefined ? {} : { serverVerifiedBy }),
         ...(clientVerifiedBy === undefined ? {} : { clientVerifiedBy }),
+        ...(serverCertificate === undefined ? {} : { serverCertificate }),
+        ...(clientCertificate === undefined ? {} : { clientCertificate }),
         ...whole,
       };
     }

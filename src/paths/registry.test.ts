@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { APISERVER, CATALOGUE, inboundPath } from './catalogue.ts';
 import { MAX_AUTHORISERS, MAX_EVIDENCE_PER_PAIR, MAX_TEXT } from './limits.ts';
-import type { ConnectionEvidence } from './observer.ts';
+import type { CertificateEvidence, ConnectionEvidence } from './observer.ts';
 import { type PathEvent, PathRegistry } from './registry.ts';
 
 const START = Date.UTC(2026, 10, 24, 8);
@@ -41,6 +41,10 @@ function setup(maxPairs?: number) {
     },
     status: (name: string) => registry.get(name)?.status,
   };
+}
+
+function shown(name: string, day: number): CertificateEvidence {
+  return { subject: `CN=${name}`, issuer: 'CN=ca', notAfter: `2026-01-0${day}T00:00:00Z` };
 }
 
 describe('catalogue', () => {
@@ -166,7 +170,7 @@ describe('PathRegistry', () => {
   it('joins what the two ends of one connection report, and counts it once', () => {
     const test = setup();
     const ends = { path: 'kubelet-to-apiserver', from: 'system:node:n1', to: APISERVER };
-    const server: ConnectionEvidence = { ...TLS, ...ends, clientVerifiedBy: 'x509' };
+    const server: ConnectionEvidence = { ...TLS, ...ends, clientVerifiedBy: 'x509', clientCertificate: shown('n1', 1) };
     test.registry.opened(server);
     test.allow(server, 'Node');
     assert.equal(test.status('kubelet-to-apiserver.n1')?.reason, 'the server was not verified');
@@ -180,11 +184,20 @@ describe('PathRegistry', () => {
     const closeOther = test.registry.opened(other);
     closeOther();
     assert.equal(test.status('kubelet-to-apiserver.n1')?.verdict, 'Unsafe', 'evidence of another connection is none');
-    test.registry.opened({ ...TLS, ...ends, reportedBy: 'client', serverVerifiedBy: 'cluster CA, name 127.0.0.1' });
+    test.registry.opened({
+      ...TLS,
+      ...ends,
+      reportedBy: 'client',
+      serverVerifiedBy: 'cluster CA, name 127.0.0.1',
+      serverCertificate: shown('apiserver', 1),
+    });
     const status = test.status('kubelet-to-apiserver.n1');
     assert.equal(status?.verdict, 'Safe');
     assert.equal(status?.serverVerifiedBy, 'cluster CA, name 127.0.0.1');
     assert.equal(status?.connections.active, 1);
+    assert.deepEqual([status?.clientCertificate, status?.serverCertificate], [shown('n1', 1), shown('apiserver', 1)]);
+    test.registry.opened({ ...server, clientCertificate: shown('n1', 2) });
+    assert.deepEqual(test.status('kubelet-to-apiserver.n1')?.clientCertificate, shown('n1', 2), 'the newest');
   });
 
   it('says that it cannot see whether a foreign client verified the server', () => {

@@ -12,6 +12,8 @@ interface CommunicationPath {
     tlsGroup?: string;
     serverVerifiedBy?: string;
     clientVerifiedBy?: string;
+    serverCertificate?: { subject: string; issuer: string; notAfter: string };
+    clientCertificate?: { subject: string; issuer: string; notAfter: string };
     authorisation?: string;
     connections: { active: number; total: number; failed: number };
     verdict: string;
@@ -65,6 +67,16 @@ describe('communication paths', () => {
       assert.match(status.clientVerifiedBy ?? '', /\S/, name);
       assert.ok(status.connections.total > 0, name);
     }
+    const certificates = [`apiserver-to-kubelet.${node}`, `kubelet-to-apiserver.${node}`].map((name) => {
+      const { serverCertificate: server, clientCertificate: client } = find(name).status;
+      assert.ok(Date.parse(server?.notAfter ?? '') > Date.now() && Date.parse(client?.notAfter ?? '') > Date.now());
+      return [server?.subject, server?.issuer, client?.subject.replace(/, UID=[0-9a-f-]{36}$/, ''), client?.issuer];
+    });
+    const [kubelet, apiserver] = [`O=system:nodes, CN=system:node:${node}`, 'CN=system:kube-apiserver'];
+    assert.deepEqual(certificates, [
+      [kubelet, 'CN=causeway-cluster-ca', apiserver, 'CN=causeway-kubelet-client-ca'],
+      ['CN=kube-apiserver', 'CN=causeway-cluster-ca', kubelet, 'CN=causeway-cluster-ca'],
+    ]);
     assert.equal(find('client-to-apiserver.kubernetes-admin').status.tlsGroup, 'X25519MLKEM768');
     assert.match(find('client-to-apiserver.kubernetes-admin').status.authorisation ?? '', /\S/);
     const pod = paths.filter((p) => p.spec.path === 'pod-to-apiserver');

@@ -504,11 +504,12 @@ node.v1.RuntimeClass metadata=1 handler=2 overhead=3 scheduling=4
 node.v1.RuntimeClassList metadata=1 items=2
 node.v1.Scheduling nodeSelector=1 tolerations=2
 paths.v1.CommunicationPath metadata=1 spec=2 status=3
+paths.v1.CommunicationPathCertificate subject=1 issuer=2 notAfter=3
 paths.v1.CommunicationPathConnections active=1 total=2 failed=3
 paths.v1.CommunicationPathFailure time=1 reason=2
 paths.v1.CommunicationPathList metadata=1 items=2
 paths.v1.CommunicationPathSpec path=1 from=2 to=3 purpose=4
-paths.v1.CommunicationPathStatus transport=1 tlsVersion=2 tlsGroup=3 cipher=4 serverIdentity=5 serverVerifiedBy=6 clientIdentity=7 clientVerifiedBy=8 authorisation=9 connections=10 lastFailure=11 lastSeen=12 verdict=13 reason=14
+paths.v1.CommunicationPathStatus transport=1 tlsVersion=2 tlsGroup=3 cipher=4 serverVerifiedBy=6 clientVerifiedBy=8 authorisation=9 connections=10 lastFailure=11 lastSeen=12 verdict=13 reason=14 serverCertificate=15 clientCertificate=16
 policy.v1.Eviction metadata=1 deleteOptions=2
 policy.v1.PodDisruptionBudget metadata=1 spec=2 status=3
 policy.v1.PodDisruptionBudgetList metadata=1 items=2

@@ -143,10 +143,16 @@ const causeway: readonly DescribedDefinition[] = [
       tlsVersion: text('tlsVersion is the version that was negotiated, for example TLSv1.3.'),
       tlsGroup: text('tlsGroup is the group of the key exchange, for example X25519MLKEM768.'),
       cipher: text('cipher is the cipher suite that was negotiated.'),
-      serverIdentity: text('serverIdentity is the name that the server proved by its certificate.'),
       serverVerifiedBy: text('serverVerifiedBy says how the client verified the server.'),
-      clientIdentity: text('clientIdentity is the user that the client proved to be.'),
       clientVerifiedBy: text('clientVerifiedBy says how the server authenticated the client: x509, service-account, …'),
+      serverCertificate: {
+        ref: `${paths}.CommunicationPathCertificate`,
+        description: 'serverCertificate is what the server showed last.',
+      },
+      clientCertificate: {
+        ref: `${paths}.CommunicationPathCertificate`,
+        description: 'clientCertificate is what the client showed last, if it showed one.',
+      },
       authorisation: text('authorisation says what decides whether a request on the path is allowed: RBAC, Node, …'),
       connections: {
         ref: `${paths}.CommunicationPathConnections`,
@@ -166,6 +172,17 @@ const causeway: readonly DescribedDefinition[] = [
       reason: text('reason says why the verdict is not Safe.'),
     },
     required: ['verdict'],
+  },
+  {
+    name: `${paths}.CommunicationPathCertificate`,
+    type: 'object',
+    description: 'CommunicationPathCertificate is a certificate that was seen on a path.',
+    properties: {
+      subject: text('subject is whom it is for.'),
+      issuer: text('issuer is who issued it.'),
+      notAfter: { ref: `${meta}.Time`, description: 'notAfter is when it expires.' },
+    },
+    required: ['issuer', 'notAfter', 'subject'],
   },
   {
     name: `${paths}.CommunicationPathConnections`,

@@ -41,9 +41,9 @@ export const communicationPathTable: TableSpec = {
       status.lastSeen === undefined ? '<never>' : age(status.lastSeen, now),
       orNone(spec.purpose),
       orNone(status.tlsGroup),
-      orNone(status.serverIdentity),
+      orNone(status.serverCertificate?.subject),
       orNone(status.serverVerifiedBy),
-      orNone(status.clientIdentity),
+      orNone(status.clientCertificate?.subject),
       orNone(status.clientVerifiedBy),
       orNone(status.authorisation),
       status.connections?.active ?? 0,
@@ -60,9 +60,9 @@ interface PathStatus {
   transport?: string;
   tlsVersion?: string;
   tlsGroup?: string;
-  serverIdentity?: string;
+  serverCertificate?: { subject: string };
   serverVerifiedBy?: string;
-  clientIdentity?: string;
+  clientCertificate?: { subject: string };
   clientVerifiedBy?: string;
   authorisation?: string;
   connections?: { active?: number; total?: number; failed?: number };

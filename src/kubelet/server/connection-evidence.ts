@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { APISERVER } from '../../paths/catalogue.ts';
 import type { PathObserver } from '../../paths/observer.ts';
+import { certificateSummary } from '../../pki/certificate-summary.ts';
 import type { PeerIdentity } from '../../pki/peer-identity.ts';
 
 /** By which path it came: whoever is not proved to be the apiserver is another client. */
@@ -33,6 +34,9 @@ export class ConnectionEvidenceReporter {
       tlsGroup: peer.tlsGroup,
       cipher: peer.cipher,
       clientVerifiedBy: method,
+      ...(method === 'x509' && peer.peerCertificate !== undefined
+        ? { clientCertificate: certificateSummary(peer.peerCertificate) }
+        : {}),
     });
     if (socket.destroyed) closed();
     else socket.once('close', closed);

@@ -319,8 +319,14 @@ test('the connection is evidence: who, how, and what TLS negotiated', async () =
       tlsGroup: 'X25519MLKEM768',
       cipher: opened[0]?.cipher,
       clientVerifiedBy: 'x509',
+      clientCertificate: {
+        subject: 'CN=system:kube-apiserver',
+        issuer: 'CN=causeway-kubelet-client-ca',
+        notAfter: opened[0]?.clientCertificate?.notAfter,
+      },
     },
   ]);
+  assert.ok(Date.parse(opened[0]?.clientCertificate?.notAfter ?? '') > Date.now());
 });
 
 test('plain pages', async () => {
