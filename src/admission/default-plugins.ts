@@ -1,6 +1,7 @@
 import type { Scheme } from '../api/scheme.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
 import type { EscalationDeps } from '../authz/rbac/escalate.ts';
+import { bootstrapTokenRestriction } from './bootstrap-token-restriction.ts';
 import {
   CertificateApproval,
   type CertificateRequestOrganizations,
@@ -46,6 +47,7 @@ export function defaultPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[] 
   const { reader, liveReader, authorizer, randomSuffix } = deps;
   return [
     new NamespaceLifecycle({ reader, liveReader }),
+    bootstrapTokenRestriction,
     new NodeRestriction(reader, authorizer),
     new ServiceAccount({ reader, randomSuffix }),
     taintNodesByCondition,

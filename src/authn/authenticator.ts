@@ -19,7 +19,7 @@ export interface Credentials {
 
 export interface AuthenticationResult {
   readonly user: UserInfo;
-  /** Which authenticator said so, for the audit log and the catalogue of paths: `x509`, `token-file`, `service-account`, `anonymous`. */
+  /** Which authenticator said so, for the audit log and the catalogue of paths: `x509`, `token-file`, `service-account`, `bootstrap-token`, `anonymous`. */
   readonly method: string;
   /** When the credential ends, in ms since the epoch; streams and watches end with it. */
   readonly expiresAt?: number;

@@ -1,5 +1,6 @@
 import type { UserInfo } from '../api/user-info.ts';
 import { CausewayError } from '../lib/errors.ts';
+import { forApiAudiences } from './api-audiences.ts';
 import type { Authenticator } from './authenticator.ts';
 import { parseCsv } from './csv.ts';
 import { MAX_TOKEN_BYTES, MAX_TOKEN_FILE_BYTES } from './limits.ts';
@@ -23,13 +24,8 @@ export function tokenFileAuthenticator(content: string, options: TokenFileOption
     },
     reviewToken: async (token, audiences): Promise<ReviewedToken | undefined> => {
       const user = find(token);
-      if (user === undefined) return undefined;
-      // A static token names no audience: it is for the apiserver's own.
-      const accepted =
-        audiences.length === 0
-          ? options.apiAudiences
-          : audiences.filter((asked) => options.apiAudiences.includes(asked));
-      return accepted.length === 0 ? undefined : { user, method: 'token-file', audiences: accepted };
+      const result = user === undefined ? undefined : { user, method: 'token-file' };
+      return result && forApiAudiences(result, audiences, options.apiAudiences);
     },
   };
 }

@@ -1,8 +1,11 @@
 import type { ObjectReader } from '../admission/plugin.ts';
+import { BOOTSTRAP_TOKEN_NAMESPACE, bootstrapTokenSecretName } from '../api/core/bootstrap-token.ts';
+import type { Secret } from '../api/generated/types.ts';
 import type { KubeObject } from '../api/object.ts';
 import { apiVersionOf } from '../api/object.ts';
 import type { ResourceDefinition, Scheme } from '../api/scheme.ts';
 import type { CachedObject, WatchCache, WatchCaches } from '../apiserver/watch-cache/watch-cache.ts';
+import type { BootstrapTokenReader } from '../authn/bootstrap-token.ts';
 import type { BoundObject, BoundObjectReader } from '../authn/bound-object-reader.ts';
 import type { NodeGraph, NodeGraphResource } from '../authz/node/node-graph.ts';
 import type { ClusterRole, ClusterRoleBinding, RbacReader, Role, RoleBinding } from '../authz/rbac/objects.ts';
@@ -77,6 +80,17 @@ export function boundObjects(caches: WatchCaches, scheme: Scheme): BoundObjectRe
         ...(spec.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
         ...(spec.serviceAccountName === undefined ? {} : { serviceAccountName: spec.serviceAccountName }),
       };
+    },
+  };
+}
+
+/** The Secrets of bootstrap tokens. */
+export function bootstrapTokens(caches: WatchCaches, scheme: Scheme): BootstrapTokenReader {
+  const secrets = cacheOf(caches, scheme, '', 'secrets');
+  return {
+    get: async (tokenId) => {
+      const found = await secrets.get(BOOTSTRAP_TOKEN_NAMESPACE, bootstrapTokenSecretName(tokenId));
+      return objectOf(found) as Secret | undefined;
     },
   };
 }

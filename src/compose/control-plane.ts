@@ -16,6 +16,7 @@ import { AuditLog } from '../apiserver/audit/audit-log.ts';
 import { expireEvents } from '../apiserver/event-expiry.ts';
 import { createWatchCaches } from '../apiserver/watch-cache/caches.ts';
 import { anonymousAuthenticator } from '../authn/anonymous.ts';
+import { bootstrapTokenAuthenticator } from '../authn/bootstrap-token.ts';
 import { serviceAccountAuthenticator } from '../authn/service-account.ts';
 import { tokenFileAuthenticator } from '../authn/token-file.ts';
 import { TokenIssuer } from '../authn/token-issuer.ts';
@@ -38,7 +39,14 @@ import { fixedTrust, type TrustSource } from '../pki/trust.ts';
 import { openLmdbStore } from '../storage/lmdb/store.ts';
 import { directDialer } from '../tunnel/direct/direct-dialer.ts';
 import { httpsUrl } from './addresses.ts';
-import { boundObjects, cachedReader, followNodeGraph, followRbac, storedReader } from './cluster-view.ts';
+import {
+  bootstrapTokens,
+  boundObjects,
+  cachedReader,
+  followNodeGraph,
+  followRbac,
+  storedReader,
+} from './cluster-view.ts';
 import type { ServerDirectory } from './data-directory.ts';
 import { KUBERNETES_VERSION, packageVersion } from './version.ts';
 
@@ -127,6 +135,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       objects: boundObjects(caches, scheme),
       clock,
     });
+    const joining = bootstrapTokenAuthenticator({ apiAudiences, tokens: bootstrapTokens(caches, scheme), clock });
     const tokenFile = readTokenFile(options.tokenFile);
 
     const rotate = { clock, log: log.child('pki') };
@@ -162,9 +171,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         x509Authenticator({ clock }),
         tokenFile,
         serviceAccounts,
+        joining,
         anonymousAuthenticator(),
       ]),
-      tokenReviewer: unionTokenReviewer([tokenFile, serviceAccounts]),
+      tokenReviewer: unionTokenReviewer([tokenFile, serviceAccounts, joining]),
       authorizer,
       rules: unionRuleResolver([node, rbac]),
       admission: new AdmissionChain(

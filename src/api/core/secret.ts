@@ -6,6 +6,8 @@ import type { KindRules } from '../kind-rules.ts';
 import { immutable } from '../metadata.ts';
 import { configMapKey } from '../names.ts';
 import type { KubeObject } from '../object.ts';
+import { BOOTSTRAP_TOKEN_TYPE } from './bootstrap-token.ts';
+import { REDACTED, validateBootstrapToken, validateBootstrapTokenUpdate } from './bootstrap-token-validation.ts';
 
 /** Bytes of all values of a Secret or a ConfigMap. */
 export const dataMaxBytes = 1024 * 1024;
@@ -31,6 +33,7 @@ export const secretRules: KindRules = {
     return [
       ...immutable('type', secret.type ?? '', before.type ?? ''),
       ...validateImmutable(secret, before, ['data']),
+      ...validateBootstrapTokenUpdate(secret, before),
       ...validateSecret(secret),
     ];
   },
@@ -89,6 +92,8 @@ function validateTypedData(secret: Secret, data: Readonly<Record<string, string>
       return (data['ssh-privatekey'] ?? '') === '' ? [required('data[ssh-privatekey]')] : [];
     case 'kubernetes.io/tls':
       return missing('tls.crt', 'tls.key');
+    case BOOTSTRAP_TOKEN_TYPE:
+      return validateBootstrapToken(secret);
     default:
       return [];
   }
@@ -103,5 +108,5 @@ function validateJson(data: Readonly<Record<string, string>>, key: string): Erro
   } catch {
     // Told below, without the parser's message: it quotes the contents.
   }
-  return [invalidValue(field, '<secret contents redacted>', 'must be a valid JSON object')];
+  return [invalidValue(field, REDACTED, 'must be a valid JSON object')];
 }
