@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { KubeletFlags } from '../compose/kubelet-settings.ts';
 import { packageVersion } from '../compose/version.ts';
 import { CausewayError } from '../lib/errors.ts';
+import { withKubeletFlags } from './kubelet-flags.ts';
 
 const program = new Command('causeway')
   .description(
@@ -11,7 +13,7 @@ const program = new Command('causeway')
 
 const dataDir = new Option('--data-dir <path>', 'where the state of the cluster is kept').default('.causeway');
 
-program
+const up = program
   .command('up')
   .description('start a control plane and one node, in the foreground')
   .addOption(dataDir)
@@ -30,11 +32,11 @@ program
     new Option('--log-level <level>', 'what is logged, as JSON lines on stderr')
       .choices(['debug', 'info', 'warn', 'error', 'silent'])
       .default('warn'),
-  )
-  .action(async (options: UpFlags) => {
-    const { runUp } = await import('./up.ts');
-    await runUp(options);
-  });
+  );
+withKubeletFlags(up).action(async (options: UpFlags) => {
+  const { runUp } = await import('./up.ts');
+  await runUp(options);
+});
 
 program
   .command('kubeconfig')
@@ -56,7 +58,7 @@ program
   });
 
 /** The flags of `causeway up`, as commander parses them. */
-export interface UpFlags {
+export interface UpFlags extends KubeletFlags {
   readonly dataDir: string;
   readonly securePort: number;
   readonly bindAddress: string;

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { relative } from 'node:path';
 import { dns1123Subdomain } from '../api/names.ts';
 import { tuneHeap } from '../compose/heap-tuning.ts';
+import { kubeletSettings } from '../compose/kubelet-settings.ts';
 import { pinoLog } from '../compose/pino-log.ts';
 import { up } from '../compose/up.ts';
 import { CausewayError } from '../lib/errors.ts';
@@ -23,6 +24,7 @@ export async function runUp(flags: UpFlags): Promise<void> {
     minTlsVersion: flags.tlsMinVersion === 'VersionTLS12' ? 'TLSv1.2' : 'TLSv1.3',
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(tokenAuthFile === undefined ? {} : { tokenFile: await readTokenFile(tokenAuthFile) }),
+    kubelet: kubeletSettings(flags),
     log: pinoLog(flags.logLevel),
     progress: (line) => console.log(line),
   });

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { PathObserver } from '../paths/observer.ts';
 import type { NodeDirectory } from './data-directory.ts';
+import type { KubeletSettings } from './kubelet-settings.ts';
 import { type Endpoint, serveKubernetesService } from './kubernetes-service.ts';
 import { type RunningNode, startNode } from './node.ts';
 import type { NodeCredentials } from './node-credentials.ts';
@@ -22,6 +23,7 @@ export interface NodeAgentOptions {
   /** Of the `kubernetes` Service. */
   readonly serviceIp: string;
   readonly directory: NodeDirectory;
+  readonly kubelet: KubeletSettings;
   readonly observer: PathObserver;
   readonly clock: Clock;
   readonly log: Log;

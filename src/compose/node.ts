@@ -16,6 +16,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { httpsUrl } from './addresses.ts';
 import { componentCredentials } from './component-credentials.ts';
 import type { NodeDirectory } from './data-directory.ts';
+import type { KubeletSettings } from './kubelet-settings.ts';
 import type { Endpoint } from './kubernetes-service.ts';
 import type { NodeCredentials } from './node-credentials.ts';
 import { KUBERNETES_VERSION, packageVersion } from './version.ts';
@@ -34,6 +35,7 @@ export interface NodeOptions {
   /** Where pods of this node find the apiserver, when that is not the address of the `kubernetes` Service. */
   readonly kubernetesEndpoint: Endpoint | undefined;
   readonly directory: Pick<NodeDirectory, 'root' | 'podsDirectory' | 'logsDirectory'>;
+  readonly kubelet: KubeletSettings;
   readonly observer: PathObserver;
   readonly clock: Clock;
   readonly log: Log;
@@ -75,6 +77,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     nodeRoom: room,
     podsDirectory: options.directory.podsDirectory,
     logsDirectory: options.directory.logsDirectory,
+    podManifestPath: options.kubelet.podManifestPath,
+    nodeUid: () => credentials.nodeUid(),
     trustedCa: () => serverCa.current().join(''),
     clock,
     log: log.child('kubelet'),
@@ -85,7 +89,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clientCas: credentials.kubeletClientCas,
     authenticator: unionAuthenticator([x509Authenticator({ clock }), tokenReviewAuthenticator(client, clock)]),
     authorizer: subjectAccessReviewAuthorizer(client, clock),
-    pods: servedPods(() => kubelet.pods(), kubelet.view),
+    pods: servedPods(
+      () => kubelet.pods(),
+      kubelet.view,
+      (pod) => kubelet.mirrorUid(pod),
+    ),
     runtime,
     observer,
     log: log.child('kubelet'),
@@ -121,6 +129,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       clock,
       log: log.child('kubelet'),
     });
+    await kubelet.startStaticPods();
     await registration.register(abort.signal);
     observer.opened({ path: 'kubelet-to-runtime', from: user, to: 'runtime', transport: 'in-process' });
     await kubelet.watchPods();

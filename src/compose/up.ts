@@ -5,6 +5,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { checkPort, defaultNodeName, firstAddress, localAddress } from './addresses.ts';
 import { type ClusterDirectory, openClusterDirectory } from './data-directory.ts';
 import { issueNodeCredentials } from './issued-node-credentials.ts';
+import { type KubeletSettings, kubeletSettings } from './kubelet-settings.ts';
 import { startNodeAgent } from './node-agent.ts';
 import { startMachine } from './node-machine.ts';
 import { untilUsable } from './ready.ts';
@@ -22,6 +23,8 @@ export interface UpOptions extends ServerOptions {
   readonly dataDirectory: string;
   /** Default: the machine's host name. */
   readonly nodeName?: string;
+  /** Default: as without flags. */
+  readonly kubelet?: KubeletSettings;
 }
 
 export interface RunningCluster {
@@ -98,6 +101,7 @@ async function startAll(
       apiserver: { host: access.serverName, port },
       serviceIp,
       directory,
+      kubelet: options.kubelet ?? kubeletSettings({}),
       observer: access.observer,
       clock,
       log,

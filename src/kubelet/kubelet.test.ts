@@ -28,8 +28,14 @@ describe('a kubelet', () => {
   let handlers: Handlers;
   let abort: AbortController;
   let kubelet: Kubelet;
+  /** What the API was asked to make. */
+  let made: Pod[];
+  let apiserver: PromiseWithResolvers<void>;
 
   beforeEach(() => {
+    made = [];
+    apiserver = Promise.withResolvers();
+    apiserver.resolve();
     directory = mkdtempSync(join(tmpdir(), 'causeway-kubelet-'));
     runtime = new FakeRuntime(Date.now);
     abort = new AbortController();
@@ -37,12 +43,23 @@ describe('a kubelet', () => {
       handle: (given: Handlers) => {
         handlers = given;
       },
-      synced: () => Promise.resolve(),
+      synced: () => apiserver.promise,
+      isSynced: true,
       list: () => [],
+      get: () => undefined,
+      hasSeen: () => false,
     };
     kubelet = new Kubelet({
       nodeName: 'n1',
-      client: { patch: () => Promise.resolve(), delete: () => Promise.resolve() } as unknown as RestClient,
+      client: {
+        patch: () => Promise.resolve(),
+        delete: () => Promise.resolve(),
+        create: async (_type: unknown, object: Pod) => {
+          await apiserver.promise;
+          made.push(object);
+          return { ...object, metadata: { ...object.metadata, uid: 'mirror', resourceVersion: '1' } };
+        },
+      } as unknown as RestClient,
       informers: { for: () => informer } as unknown as InformerFactory,
       runtime,
       events: { record: () => undefined } as unknown as EventRecorder,
@@ -51,6 +68,8 @@ describe('a kubelet', () => {
       nodeRoom: {},
       podsDirectory: join(directory, 'pods'),
       logsDirectory: join(directory, 'logs'),
+      podManifestPath: join(directory, 'manifests'),
+      nodeUid: () => 'node-uid',
       trustedCa: () => '',
       clock: systemClock,
       log: silentLog,
@@ -129,6 +148,27 @@ describe('a kubelet', () => {
     await ending;
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual([volume, log].map(existsSync), [true, true]);
+  });
+
+  it('runs static pods while the apiserver is away, adopts them, and shows them when it is back', async () => {
+    apiserver = Promise.withResolvers();
+    mkdirSync(join(directory, 'manifests'));
+    const { spec } = pod();
+    const file = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' }, spec };
+    writeFileSync(join(directory, 'manifests', 'web.json'), JSON.stringify(file));
+    await kubelet.startStaticPods();
+    const served = servedPods(
+      () => kubelet.pods(),
+      kubelet.view,
+      (p) => kubelet.mirrorUid(p),
+    );
+    const web = () => served.find('default', 'web-n1');
+    await start();
+    await until('the static pod', () => web()?.containers[0]?.state.kind === 'running');
+    assert.equal(web()?.mirrorUid, undefined);
+    apiserver.resolve();
+    await until('the mirror', () => web()?.mirrorUid === 'mirror');
+    assert.equal(made[0]?.metadata.annotations?.['kubernetes.io/config.mirror'], web()?.uid);
   });
 
   it("serves the log of a container's last run, and that as the previous one too, while it waits to run again", async () => {

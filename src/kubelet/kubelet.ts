@@ -11,8 +11,13 @@ import { ContainerLifecycle } from './container-lifecycle.ts';
 import { apiObjectSource, type KubernetesEndpoint } from './object-source.ts';
 import { containerSecurity, sandboxConfig, unsupportedByKubelet } from './pod-config.ts';
 import { podLogDirectory, removeOtherLogs } from './pod-logs.ts';
+import { apiPodRecord, type PodRecord } from './pod-record.ts';
 import { PodWorker } from './pod-worker.ts';
 import { RuntimeView } from './runtime-view.ts';
+import { isMirror, MirrorPods } from './static-pods/mirror-pods.ts';
+import { PodDirectory } from './static-pods/pod-directory.ts';
+import { StaticPodParser } from './static-pods/static-pod-file.ts';
+import { StaticPods } from './static-pods/static-pods.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
 
 export interface KubeletDependencies {
@@ -28,6 +33,10 @@ export interface KubeletDependencies {
   readonly nodeRoom: Readonly<Record<string, string>>;
   readonly podsDirectory: string;
   readonly logsDirectory: string;
+  /** Where files of static pods are: `--pod-manifest-path`. */
+  readonly podManifestPath: string | undefined;
+  /** The Node object that this node is. */
+  readonly nodeUid: () => string;
   readonly trustedCa: () => string | Buffer;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,6 +52,10 @@ export class Kubelet {
   readonly #volumes: VolumeManager;
   readonly #workers = new Map<string, PodWorker>();
   readonly #source;
+  readonly #statics: StaticPods;
+  readonly #mirrors: MirrorPods;
+  readonly #abort = new AbortController();
+  #directory: PodDirectory | undefined;
   #accepting = true;
   #cleaning: Promise<void> | undefined;
 
@@ -56,6 +69,27 @@ export class Kubelet {
       nodeRoom: dependencies.nodeRoom,
       clock: dependencies.clock,
     });
+    const { client, nodeName, nodeUid, log, clock } = dependencies;
+    const informer = () => this.#podInformer();
+    this.#mirrors = new MirrorPods({ client, nodeName, nodeUid, informer, log, signal: this.#abort.signal });
+    this.#statics = new StaticPods({
+      start: (pod) => this.#startWorker(pod, this.#mirrors.recordOf(pod)),
+      end: (pod) => this.#workers.get(pod.metadata.uid ?? '')?.update(pod),
+      now: () => clock.now(),
+    });
+  }
+
+  /** Starts the pods of the manifest directory, and follows it. Needs no apiserver. */
+  async startStaticPods(): Promise<void> {
+    const { podManifestPath: path, nodeName, runtime, clock, log } = this.#d;
+    if (path === undefined) return;
+    await this.#view.refresh();
+    const parser = new StaticPodParser((pod) => unsupportedFields(pod, runtime));
+    const changed = (pods: readonly Pod[]): void => {
+      if (this.#accepting) this.#statics.set(pods);
+    };
+    this.#directory = new PodDirectory({ path, nodeName, parser, changed, clock, log });
+    await this.#directory.start();
   }
 
   /**
@@ -67,7 +101,10 @@ export class Kubelet {
     this.#podInformer().handle({
       added: (pod) => this.#upsert(pod),
       updated: (pod) => this.#upsert(pod),
-      deleted: (pod) => this.#workers.get(pod.metadata.uid ?? '')?.removed(),
+      deleted: (pod) => {
+        if (isMirror(pod)) this.#mirrors.noticed(pod);
+        else this.#workers.get(pod.metadata.uid ?? '')?.removed();
+      },
     });
   }
 
@@ -76,6 +113,7 @@ export class Kubelet {
     const following = this.#follow(signal);
     await this.#view.refresh();
     await this.#podInformer().synced();
+    this.#mirrors.look();
     this.#cleaning = this.#removeOrphans();
     await this.#cleaning;
     for (const worker of this.#workers.values()) worker.wake();
@@ -85,6 +123,7 @@ export class Kubelet {
   /** Ends every pod's containers within their grace periods, or at once when `hurry` aborts. Nothing runs afterwards, whosever it was. */
   async shutdown(hurry: AbortSignal): Promise<void> {
     this.#accepting = false;
+    await this.#directory?.close();
     await this.#cleaning;
     await Promise.all(
       [...this.#workers.values()].map((w) =>
@@ -98,13 +137,21 @@ export class Kubelet {
         this.#d.log.error('a pod runs on', { pod: sandbox.config.podName, error: String(error) });
       });
     }
+    await this.#mirrors.flush();
   }
 
   /** Ends the workers and leaves the containers running: the next start adopts them. */
   async stop(): Promise<void> {
     this.#accepting = false;
     await this.#cleaning;
+    this.#abort.abort();
+    await this.#directory?.close();
     await Promise.all([...this.#workers.values()].map((w) => w.stop()));
+  }
+
+  /** Of a static pod, the UID by which the API knows it. */
+  mirrorUid(pod: Pod): string | undefined {
+    return this.#mirrors.uidOf(pod);
   }
 
   get view(): RuntimeView {
@@ -121,22 +168,30 @@ export class Kubelet {
   }
 
   #upsert(pod: Pod): void {
+    if (isMirror(pod)) {
+      this.#mirrors.noticed(pod);
+      return;
+    }
     const uid = pod.metadata.uid ?? '';
     const known = this.#workers.get(uid);
     if (known !== undefined) {
       known.update(pod);
       return;
     }
-    if (!this.#accepting) return;
-    const worker = this.#makeWorker(pod, uid);
+    if (this.#accepting) this.#startWorker(pod, apiPodRecord(this.#d.client, pod));
+  }
+
+  #startWorker(pod: Pod, record: PodRecord): void {
+    const uid = pod.metadata.uid ?? '';
+    const worker = this.#makeWorker(pod, uid, record);
     this.#workers.set(uid, worker);
     worker.wake();
   }
 
-  #makeWorker(pod: Pod, uid: string): PodWorker {
-    const { client, runtime, events, nodeRoom, trustedCa, clock, log, logsDirectory, hostIPs } = this.#d;
+  #makeWorker(pod: Pod, uid: string, record: PodRecord): PodWorker {
+    const { runtime, events, nodeRoom, trustedCa, clock, log, logsDirectory, hostIPs } = this.#d;
     return new PodWorker(pod, {
-      client,
+      record,
       runtime,
       volumes: this.#volumes,
       lifecycle: new ContainerLifecycle(
@@ -156,6 +211,7 @@ export class Kubelet {
       unsupported: (p) => unsupportedFields(p, runtime),
       finished: () => {
         this.#workers.delete(uid);
+        this.#statics.ended(pod);
       },
     });
   }

@@ -39,8 +39,20 @@ export class NodeRegistration {
     this.#d = dependencies;
   }
 
-  /** Throws `NotFound` when this node's object is gone, and whatever the apiserver refuses with. */
+  /** Waits for an apiserver that is away. Throws `NotFound` when this node's object is gone, and whatever the apiserver refuses with. */
   async register(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await this.#register(signal);
+      } catch (error) {
+        if (signal.aborted || !(isCode(error, 'ServiceUnavailable') || isCode(error, 'Timeout'))) throw error;
+        this.#d.log.warn('the apiserver does not answer: the node waits for it', { error: String(error) });
+        await sleep(backoff(failures, 200, RENEW_MS), signal);
+      }
+    }
+  }
+
+  async #register(signal: AbortSignal): Promise<void> {
     const node = await this.#describe(await this.#own(signal), signal);
     await this.#writeStatus(node, signal);
     await this.#renewLease(node.metadata.uid ?? '', signal);
@@ -64,7 +76,7 @@ export class NodeRegistration {
       }
       if (!gone) continue;
       await this.#d.removed();
-      await this.register(signal).catch((error: unknown) => {
+      await this.#register(signal).catch((error: unknown) => {
         this.#d.log.warn('the node could not register again', { error: String(error) });
       });
     }

@@ -1,8 +1,8 @@
 import type { Pod, PodStatus } from '../api/generated/types.ts';
-import type { RestClient } from '../client/rest-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { sleep } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
+import type { PodRecord } from './pod-record.ts';
 import type { PodRuns } from './pod-runs.ts';
 import { computePodStatus, type PodObservation, type Waiting, withOwnStatus } from './pod-status.ts';
 import { StatusWriter } from './status-writer.ts';
@@ -11,7 +11,7 @@ import { StatusWriter } from './status-writer.ts';
 const LAST_STATUS_MS = 5_000;
 
 export interface ReporterDependencies {
-  readonly client: RestClient;
+  readonly record: PodRecord;
   readonly clock: Clock;
   readonly log: Log;
   readonly runtimeName: string;
@@ -37,7 +37,8 @@ export class PodReporter {
 
   constructor(pod: Pod, dependencies: ReporterDependencies) {
     this.#d = dependencies;
-    this.#writer = new StatusWriter(dependencies.client, pod, dependencies.log, dependencies.signal);
+    const { record, log, signal } = dependencies;
+    this.#writer = new StatusWriter(record, pod.metadata.name ?? '', log, signal);
   }
 
   /** The pod's phase by what is seen of it now. */

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Container, Pod } from '../api/generated/types.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
-import type { RestClient } from '../client/rest-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { backoff, earliest } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
@@ -13,6 +12,7 @@ import { containersOf, gracePeriodSeconds } from './pod-config.ts';
 import { recordPodEvent } from './pod-events.ts';
 import { PodHistory } from './pod-history.ts';
 import { type PodPlan, planPod } from './pod-plan.ts';
+import type { PodRecord } from './pod-record.ts';
 import { type Look, PodReporter } from './pod-reporter.ts';
 import { type PodRuns, podRuns } from './pod-runs.ts';
 import { replaceSandbox } from './pod-sandbox.ts';
@@ -23,7 +23,6 @@ import type { ActionTarget } from './probes/probe-action.ts';
 import { ProbeKeeper, probedRun } from './probes/probe-keeper.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import type { RuntimeView } from './runtime-view.ts';
-import { deleteFromApi } from './status-writer.ts';
 import { PodVolumes } from './volumes/pod-volumes.ts';
 import type { PreparedVolume, VolumeManager } from './volumes/volume-manager.ts';
 
@@ -34,7 +33,8 @@ const RETRY_MAX_MS = 30_000;
 const REMOVED_GRACE_SECONDS = 1;
 
 export interface PodWorkerDependencies {
-  readonly client: RestClient;
+  /** How the API shows the pod. */
+  readonly record: PodRecord;
   readonly runtime: Runtime;
   readonly volumes: VolumeManager;
   readonly lifecycle: ContainerLifecycle;
@@ -86,9 +86,9 @@ export class PodWorker {
   constructor(pod: Pod, dependencies: PodWorkerDependencies) {
     this.#pod = pod;
     this.#d = dependencies;
-    const { client, runtime, lifecycle, clock, log, hostIPs, exitOf } = dependencies;
+    const { record, runtime, lifecycle, clock, log, hostIPs, exitOf } = dependencies;
     this.#reporter = new PodReporter(pod, {
-      client,
+      record,
       clock,
       log,
       runtimeName: runtime.name,
@@ -327,7 +327,7 @@ export class PodWorker {
     for (const sandbox of this.#d.observe().sandboxes) await this.#d.runtime.removePodSandbox(sandbox.id);
     await this.#d.volumes.teardown(pod.metadata.uid ?? '');
     await this.#d.removePodLogs(pod);
-    if (!this.#removed) await deleteFromApi(this.#d.client, pod, this.#abort.signal);
+    if (!this.#removed) await this.#d.record.remove(this.#abort.signal);
     this.#stopped = true;
     this.#abort.abort();
     this.#d.finished();

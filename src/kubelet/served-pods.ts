@@ -10,8 +10,15 @@ import type {
 } from './server/pod-provider.ts';
 
 /** The pods of this node as the HTTPS endpoint serves them: the workers' pods over what the runtime has of them. */
-export function servedPods(pods: () => readonly Pod[], view: RuntimeView): PodProvider {
-  const serve = (pod: Pod): ServedPod => servedPod(pod, view);
+export function servedPods(
+  pods: () => readonly Pod[],
+  view: RuntimeView,
+  mirrorUid: (pod: Pod) => string | undefined = () => undefined,
+): PodProvider {
+  const serve = (pod: Pod): ServedPod => {
+    const mirror = mirrorUid(pod);
+    return { ...servedPod(pod, view), ...(mirror === undefined ? {} : { mirrorUid: mirror }) };
+  };
   return {
     pods: () => pods().map(serve),
     find: (namespace, name) => {

@@ -4,6 +4,7 @@ import type { Pod, PodStatus } from '../api/generated/types.ts';
 import type { RestClient } from '../client/rest-client.ts';
 import { CausewayError } from '../lib/errors.ts';
 import { silentLog } from '../lib/log.ts';
+import { apiPodRecord } from './pod-record.ts';
 import { StatusWriter } from './status-writer.ts';
 
 const pod: Pod = { metadata: { name: 'p', namespace: 'default', uid: 'u1' } };
@@ -17,7 +18,7 @@ function writer(
     patch: (_type: unknown, _where: unknown, _kind: unknown, body: { status: PodStatus }) => patch(body.status),
     get: stored,
   } as unknown as RestClient;
-  return new StatusWriter(client, pod, silentLog, signal);
+  return new StatusWriter(apiPodRecord(client, pod), 'p', silentLog, signal);
 }
 
 it('writes the newest status only, and once', async () => {

@@ -9,6 +9,8 @@ export interface ServedPod {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  /** Of the mirror by which the API shows a static pod: callers know it by this one. */
+  readonly mirrorUid?: string;
   /** The `v1.Pod` with its newest status, as `/pods` shows it. */
   readonly object: object;
   /** undefined while there is none that is ready. */

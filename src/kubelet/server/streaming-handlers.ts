@@ -114,7 +114,7 @@ export async function servePortForward(
 
 function findPod(pods: PodProvider, route: RemoteCommandRoute | PortForwardRoute): ServedPod {
   const pod = pods.find(route.namespace, route.pod);
-  if (pod === undefined || (route.uid !== undefined && route.uid !== pod.uid)) {
+  if (pod === undefined || (route.uid !== undefined && route.uid !== (pod.mirrorUid ?? pod.uid))) {
     throw new CausewayError('NotFound', 'pod does not exist');
   }
   return pod;

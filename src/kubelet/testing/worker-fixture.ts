@@ -9,6 +9,7 @@ import { silentLog } from '../../lib/log.ts';
 import type { ContainerStatus, PodSandbox } from '../../runtime/runtime.ts';
 import { ContainerLifecycle } from '../container-lifecycle.ts';
 import type { ObjectSource } from '../object-source.ts';
+import { apiPodRecord } from '../pod-record.ts';
 import { PodWorker } from '../pod-worker.ts';
 import { RuntimeView } from '../runtime-view.ts';
 import { VolumeManager } from '../volumes/volume-manager.ts';
@@ -70,7 +71,7 @@ export class WorkerFixture {
       },
     } as unknown as RestClient;
     return new PodWorker(pod, {
-      client,
+      record: apiPodRecord(client, pod),
       runtime,
       volumes,
       lifecycle: new ContainerLifecycle(
