@@ -10,6 +10,6 @@ export interface ClientCredentials {
   bearerToken?(): string | undefined;
   /** Called once for each connection whose handshake succeeded: the evidence for the catalogue of paths. */
   connected?(socket: TLSSocket): void;
-  /** Calls `listener` when the certificate has been renewed: the client then moves to a new connection. */
+  /** Calls `listener` when the certificate or the trust has been renewed: the client then moves to a new connection. */
   onRenewed?(listener: () => void): () => void;
 }

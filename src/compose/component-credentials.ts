@@ -38,6 +38,11 @@ export function componentCredentials(
       });
       socket.once('close', ended);
     },
-    onRenewed: (listener) => identity.certificate.onChange(listener),
+    onRenewed: (listener) => {
+      const stops = [identity.certificate.onChange(listener), ca.onChange(listener)];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
   };
 }

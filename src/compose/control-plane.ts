@@ -35,7 +35,7 @@ import { PathRegistry } from '../paths/registry.ts';
 import { requestedSubject } from '../pki/certificate-request.ts';
 import { ClusterPki } from '../pki/cluster-pki.ts';
 import { RotatingCertificate } from '../pki/rotating-certificate.ts';
-import { fixedTrust, type TrustSource } from '../pki/trust.ts';
+import type { TrustSource } from '../pki/trust.ts';
 import { openLmdbStore } from '../storage/lmdb/store.ts';
 import { directDialer } from '../tunnel/direct/direct-dialer.ts';
 import { httpsUrl } from './addresses.ts';
@@ -48,6 +48,7 @@ import {
   storedReader,
 } from './cluster-view.ts';
 import type { ServerDirectory } from './data-directory.ts';
+import { followRotation, issuedBy } from './follow-rotation.ts';
 import { KUBERNETES_VERSION, packageVersion } from './version.ts';
 
 /** What pods and people call the apiserver by. */
@@ -117,7 +118,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
     const schema = loadSchema();
     const scheme = loadScheme();
-    const ca = fixedTrust([pki.clusterCa.certificatePem]);
+    const ca = pki.trust('cluster');
     const paths = new PathRegistry({ clock });
     const randomSuffix = (length: number): string =>
       Array.from({ length }, () => LETTERS[randomInt(LETTERS.length)]).join('');
@@ -138,7 +139,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     const joining = bootstrapTokenAuthenticator({ apiAudiences, tokens: bootstrapTokens(caches, scheme), clock });
     const tokenFile = readTokenFile(options.tokenFile);
 
-    const rotate = { clock, log: log.child('pki') };
+    opened.push(followRotation(pki, directory.pki, log.child('pki')));
+    const rotate = issuedBy(pki, { clock, log: log.child('pki') });
     const serving = await RotatingCertificate.start(
       () =>
         pki.issueServing({

@@ -6,7 +6,7 @@ import type { Log } from '../lib/log.ts';
 import { clientTls } from '../pki/client-tls.ts';
 import { fixedCertificate } from '../pki/issued-certificate.ts';
 import { RotatingCertificate } from '../pki/rotating-certificate.ts';
-import { fixedTrust } from '../pki/trust.ts';
+import { issuedBy } from './follow-rotation.ts';
 import type { NodeCredentials } from './node-credentials.ts';
 import type { ServerAccess } from './server.ts';
 import { packageVersion } from './version.ts';
@@ -30,7 +30,7 @@ export async function issueNodeCredentials(
   options: { readonly clock: Clock; readonly log: Log },
 ): Promise<NodeCredentials> {
   const { pki, ca } = access;
-  const rotate = { clock: options.clock, log: options.log.child('pki') };
+  const rotate = issuedBy(pki, { clock: options.clock, log: options.log.child('pki') });
   let uid = await nodeObject(access, node.name);
   const identity = await RotatingCertificate.start(
     () => pki.issueClient({ user: `system:node:${node.name}`, groups: ['system:nodes'], uid }),
@@ -45,7 +45,7 @@ export async function issueNodeCredentials(
     identity,
     serving,
     serverCa: ca,
-    kubeletClientCas: fixedTrust([pki.kubeletClientCa.certificatePem]),
+    kubeletClientCas: pki.trust('kubeletClient'),
     removed: async () => {
       uid = await nodeObject(access, node.name);
       await Promise.all([identity.renew(), serving.renew()]);

@@ -8,6 +8,7 @@ import type { Log } from '../lib/log.ts';
 import { RotatingCertificate } from '../pki/rotating-certificate.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { componentCredentials } from './component-credentials.ts';
+import { issuedBy } from './follow-rotation.ts';
 import type { ServerAccess } from './server.ts';
 import { packageVersion } from './version.ts';
 
@@ -54,7 +55,7 @@ export function startControllerManager(options: MasterComponentOptions): Promise
         events,
         clock: options.clock,
         log,
-        rootCa: () => options.ca.current().join(''),
+        rootCa: options.ca,
         aggregateRules,
       },
       signal,
@@ -71,7 +72,10 @@ async function start(
   const { pki, ca, clock, observer } = options;
   const log = options.log.child(component);
   const user = `system:kube-${component}`;
-  const certificate = await RotatingCertificate.start(() => pki.issueClient({ user, groups: [] }), { clock, log });
+  const certificate = await RotatingCertificate.start(
+    () => pki.issueClient({ user, groups: [] }),
+    issuedBy(pki, { clock, log }),
+  );
   const identity = { user, path: `${component}-to-apiserver`, certificate };
   const credentials = componentCredentials(identity, ca, options.serverName, observer);
   const client = new RestClient(options.server, credentials, `causeway-${component}/${packageVersion()}`);

@@ -109,16 +109,30 @@ export async function removeAdminKubeconfig(directory: ServerDirectory): Promise
   await rm(directory.adminKubeconfig, { force: true });
 }
 
-/** Writes the superuser's kubeconfig, for the time that the server runs. */
+/** Writes the superuser's kubeconfig, for the time that the server runs; anew when the authorities are rotated. */
 export async function writeAdminKubeconfig(
   directory: ServerDirectory,
-  { access }: RunningServer,
+  { access: { pki, ca } }: RunningServer,
   url: string,
+  log: Log,
   stops: StopSteps,
 ): Promise<void> {
-  const identity = issueAdmin(access.pki);
   await writeSecretFile(join(directory.root, SERVER_URL_FILE), `${url}\n`);
-  const caPem = access.ca.current().join('');
-  await writeSecretFile(directory.adminKubeconfig, kubeconfig({ server: url, caPem, identity }));
-  stops.push(() => removeAdminKubeconfig(directory));
+  const write = async (): Promise<void> => {
+    const caPem = ca.current().join('');
+    await writeSecretFile(directory.adminKubeconfig, kubeconfig({ server: url, caPem, identity: issueAdmin(pki) }));
+  };
+  await write();
+  let writing = Promise.resolve();
+  const again = (): void => {
+    writing = writing
+      .then(write)
+      .catch((error: unknown) => log.error('the admin kubeconfig cannot be written', { error: String(error) }));
+  };
+  const ends = [ca.onChange(again), pki.onReissue(again)];
+  stops.push(async () => {
+    for (const end of ends) end();
+    await writing;
+    await removeAdminKubeconfig(directory);
+  });
 }

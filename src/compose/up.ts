@@ -48,7 +48,7 @@ export async function up(options: UpOptions): Promise<RunningCluster> {
     await removeAdminKubeconfig(directory);
     const server = await startAll(options, directory, nodeName, stops);
     const url = server.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
-    await writeAdminKubeconfig(directory, server, url, stops);
+    await writeAdminKubeconfig(directory, server, url, log, stops);
     progress(`admin credentials: ${directory.adminKubeconfig}`);
     return {
       url: server.url,

@@ -4,6 +4,7 @@ import type { InformerFactory } from '../client/informer.ts';
 import type { RestClient } from '../client/rest-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { TrustSource } from '../pki/trust.ts';
 
 export interface ControllerDependencies {
   readonly client: RestClient;
@@ -12,7 +13,7 @@ export interface ControllerDependencies {
   readonly clock: Clock;
   readonly log: Log;
   /** PEM: what `kube-root-ca.crt` gives to pods. */
-  readonly rootCa: () => string;
+  readonly rootCa: TrustSource;
   /** The rules that each aggregating role has, by its name: as authorisation works them out. */
   readonly aggregateRules: (roles: readonly ClusterRole[]) => ReadonlyMap<string, readonly object[]>;
 }

@@ -36,6 +36,10 @@ export class RootCaPublisher implements Controller {
   }
 
   run(signal: AbortSignal): Promise<void> {
+    const stop = this.#d.rootCa.onChange(() => {
+      for (const { metadata } of this.#namespaces.list()) this.#queue.add(metadata.name ?? '');
+    });
+    signal.addEventListener('abort', stop, { once: true });
     return this.#queue.run(WORKERS, (namespace) => this.#sync(namespace, signal), signal);
   }
 
@@ -43,7 +47,7 @@ export class RootCaPublisher implements Controller {
     const { client, rootCa } = this.#d;
     const found = this.#namespaces.get('', namespace);
     if (found === undefined || found.metadata.deletionTimestamp !== undefined) return;
-    const data = { 'ca.crt': rootCa() };
+    const data = { 'ca.crt': rootCa.current().join('') };
     const known = this.#configMaps.get(namespace, NAME);
     if (known === undefined) {
       const fresh = { metadata: { namespace, name: NAME, annotations: DESCRIPTION }, data };

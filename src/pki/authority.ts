@@ -26,7 +26,7 @@ export class CertificateAuthority {
   readonly #crossPem: string;
 
   /**
-   * `crossPem` is this CA's key certified by the CA before it: servers send it along, for clients that trust only that one yet. Throws when key
+   * `crossPem` is this CA's key certified by the CA before it: it is sent along with each certificate, to those who trust only that one yet. Throws when key
    * and certificate do not belong together, or the certificate cannot be a CA now.
    */
   constructor(certificatePem: string, privateKeyPem: Secret, options: AuthorityOptions, crossPem = '') {
@@ -109,7 +109,7 @@ export class CertificateAuthority {
       ...(this.#options.random === undefined ? {} : { random: this.#options.random }),
     });
     return {
-      certificatePem: certificate.toString() + (use === 'server' ? this.#crossPem : ''),
+      certificatePem: certificate.toString() + this.#crossPem,
       privateKeyPem: privateKeyPem(privateKey),
       certificate,
       notBefore,

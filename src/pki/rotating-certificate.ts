@@ -11,6 +11,8 @@ const CHECK_MS = 60_000;
 export interface RotatingCertificateOptions {
   readonly clock: Clock;
   readonly log: Log;
+  /** Calls its listener when a certificate is wanted that a new authority issued: `ClusterPki.onReissue`. */
+  readonly onReissue?: (listener: () => void) => () => void;
   /** 0 up to 1. */
   readonly random?: () => number;
 }
@@ -23,6 +25,7 @@ export class RotatingCertificate implements CertificateSource {
   #current: IssuedCertificate;
   #renewAt: number;
   #timer: NodeJS.Timeout | undefined;
+  readonly #stopReissue: (() => void) | undefined;
   #renewing: Promise<void> | undefined;
 
   private constructor(
@@ -36,6 +39,11 @@ export class RotatingCertificate implements CertificateSource {
     this.#renewAt = this.#chooseRenewal(first);
     this.#timer = setInterval(() => void this.renewIfDue(), CHECK_MS);
     this.#timer.unref();
+    this.#stopReissue = options.onReissue?.(() => {
+      // Should it fail, the next check tries again.
+      this.#renewAt = 0;
+      void this.renewIfDue();
+    });
   }
 
   /** `issue` makes the first certificate and each later one; it may read what the certificate shall say anew each time. */
@@ -86,6 +94,7 @@ export class RotatingCertificate implements CertificateSource {
 
   close(): void {
     clearInterval(this.#timer);
+    this.#stopReissue?.();
     this.#timer = undefined;
     this.#listeners.clear();
   }

@@ -99,7 +99,7 @@ export class TestCluster {
   /** Runs controllers as the controller manager; all of them when none is named. */
   async runControllers(...kinds: ControllerClass[]): Promise<{ stop(): Promise<void> }> {
     return this.#run('system:kube-controller-manager', 'controller-manager', async (parts, signal) => {
-      const dependencies = { ...parts, rootCa: () => this.api.pki.clusterCa.certificatePem, aggregateRules };
+      const dependencies = { ...parts, rootCa: this.api.pki.trust('cluster'), aggregateRules };
       if (kinds.length === 0) return runControllerManager(dependencies, signal);
       const controllers = kinds.map((Kind) => new Kind(dependencies));
       await parts.informers.start(signal);
