@@ -55,6 +55,7 @@ const IDLE_MS = 30_000;
 /** The connections to one node: kept open between requests, each verified when it was made, none shared with another node or another UID. */
 class KubeletAgent extends Agent {
   readonly #dial: (node: RouteNode) => Promise<Duplex>;
+  #generation = 0;
 
   constructor(dial: (node: RouteNode) => Promise<Duplex>) {
     super({ keepAlive: true, maxFreeSockets: MAX_IDLE_PER_NODE, timeout: IDLE_MS });
@@ -65,7 +66,15 @@ class KubeletAgent extends Agent {
     const { node } = (options ?? {}) as { node?: RouteNode };
     return node === undefined
       ? ''
-      : JSON.stringify([node.name, node.uid, node.kubeletPort, node.addresses.map((a) => a.address)]);
+      : JSON.stringify([this.#generation, node.name, node.uid, node.kubeletPort, node.addresses.map((a) => a.address)]);
+  }
+
+  /** What was verified, or shown, before is not used for another request. */
+  renew(): void {
+    this.#generation++;
+    for (const sockets of Object.values(this.freeSockets)) {
+      for (const socket of sockets ?? []) socket.destroy();
+    }
   }
 
   override createConnection(options: object, callback?: (error: Error | null, stream: Duplex) => void): undefined {
@@ -83,10 +92,13 @@ class KubeletAgent extends Agent {
 export class KubeletClient {
   readonly #options: KubeletClientOptions;
   readonly #agent: KubeletAgent;
+  readonly #stopRenewals: readonly (() => void)[];
 
   constructor(options: KubeletClientOptions) {
     this.#options = options;
     this.#agent = new KubeletAgent((node) => this.#connect(node));
+    const renew = (): void => this.#agent.renew();
+    this.#stopRenewals = [options.ca.onChange(renew), options.identity.onChange(renew)];
   }
 
   async #connect(node: RouteNode): Promise<TLSSocket> {
@@ -218,6 +230,7 @@ export class KubeletClient {
 
   /** Ends idle connections and those in use. */
   close(): void {
+    for (const stop of this.#stopRenewals) stop();
     this.#agent.destroy();
   }
 }

@@ -4,6 +4,9 @@ import { packageVersion } from '../compose/version.ts';
 import { CausewayError } from '../lib/errors.ts';
 import { withKubeletFlags } from './kubelet-flags.ts';
 
+/** Of `causeway cert rotate-ca`, in their order. */
+const PHASES = ['trust', 'reissue', 'drop'] as const;
+
 const program = new Command('causeway')
   .description(
     'A Kubernetes-compatible cluster in which every communication path is encrypted, authenticated and verified.',
@@ -50,6 +53,34 @@ program
     await runKubeconfig(options);
   });
 
+const cert = program.command('cert').description("see and rotate the cluster's certificates");
+
+cert
+  .command('check')
+  .description('show every certificate, who issued it, how it was verified and when it expires')
+  .addOption(dataDir)
+  .option('--kubeconfig <path>', 'ask the cluster of this kubeconfig instead of the one in --data-dir')
+  .action(async (options: CertCheckFlags) => {
+    const { runCertCheck } = await import('./cert.ts');
+    await runCertCheck(options);
+  });
+
+cert
+  .command('rotate-ca')
+  .description('replace the certificate authorities of a running cluster: trust both, reissue, drop the old ones')
+  .addOption(dataDir)
+  .addOption(new Option('--phase <phase>', 'only this phase (default: all that are left)').choices(PHASES))
+  .option(
+    '--grace <seconds>',
+    'how long pods get to read the new authority before the old one is dropped',
+    seconds,
+    120,
+  )
+  .action(async (options: RotateCaFlags) => {
+    const { runRotateCa } = await import('./cert.ts');
+    await runRotateCa(options);
+  });
+
 program
   .command('version')
   .description('print the version')
@@ -75,6 +106,24 @@ export interface KubeconfigFlags {
   readonly user: string;
   readonly group?: readonly string[];
   readonly server?: string;
+}
+
+/** The flags of `causeway cert check`. */
+export interface CertCheckFlags {
+  readonly dataDir: string;
+  readonly kubeconfig?: string;
+}
+
+/** The flags of `causeway cert rotate-ca`. */
+export interface RotateCaFlags {
+  readonly dataDir: string;
+  readonly phase?: (typeof PHASES)[number];
+  readonly grace: number;
+}
+
+function seconds(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('give a number of seconds.');
+  return Number(text);
 }
 
 function portNumber(text: string): number {

@@ -12,18 +12,28 @@ export function issuedBy(
   return { ...options, onReissue: (listener) => pki.onReissue(listener) };
 }
 
+const RETRY_MS = 5_000;
+
 /** Follows `causeway cert rotate-ca`, which changes the directory, until the answer is called. */
 export function followRotation(pki: ClusterPki, directory: string, log: Log): () => void {
   let following = Promise.resolve();
+  let again: NodeJS.Timeout | undefined;
   const reload = (): void => {
+    clearTimeout(again);
     following = following
       .then(() => pki.reload())
-      .catch((error: unknown) => log.error('the authorities cannot be loaded anew', { error: String(error) }));
+      .catch((error: unknown) => {
+        log.error('the authorities cannot be loaded anew; trying again', { error: String(error) });
+        again = setTimeout(reload, RETRY_MS).unref();
+      });
   };
   const watcher = watch(directory, { persistent: false }, (_, name) => {
     // A rename puts it in place, and nothing else under that name is ever written.
     if (name === GENERATIONS_FILE || name === null) reload();
   });
   watcher.on('error', (error) => log.error('rotations of the authorities are not followed', { error: String(error) }));
-  return () => watcher.close();
+  return () => {
+    watcher.close();
+    clearTimeout(again);
+  };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CausewayError } from '../lib/errors.ts';
 import { type AuthorityOptions, CertificateAuthority } from './authority.ts';
@@ -195,10 +195,7 @@ export async function loadAuthority(
   const [certificatePem, key, crossPem] = await Promise.all([
     readCertificateFile(path('crt')),
     readSecretFile(path('key')),
-    access(path('cross.crt')).then(
-      () => readCertificateFile(path('cross.crt')),
-      () => '',
-    ),
+    readCertificateFile(path('cross.crt'), ''),
   ]);
   return naming(path('crt'), () => new CertificateAuthority(certificatePem, key, options, crossPem));
 }
@@ -216,7 +213,7 @@ async function loadServiceAccountKeys(directory: string): Promise<ServiceAccount
 }
 
 /** A certificate is public, but whoever may replace a CA's owns the cluster. */
-async function readCertificateFile(path: string): Promise<string> {
+async function readCertificateFile(path: string, missing?: string): Promise<string> {
   try {
     if (((await stat(path)).mode & 0o022) !== 0) {
       throw new CausewayError('InternalError', `${path} may be written by other users: run chmod 600 ${path}`);
@@ -224,9 +221,9 @@ async function readCertificateFile(path: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (cause) {
     if (cause instanceof CausewayError) throw cause;
-    throw new CausewayError('InternalError', `cannot read ${path}: ${(cause as NodeJS.ErrnoException).code}`, {
-      cause,
-    });
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && missing !== undefined) return missing;
+    throw new CausewayError('InternalError', `cannot read ${path}: ${code}`, { cause });
   }
 }
 
