@@ -3,7 +3,7 @@ import { rotateCa } from '../compose/rotate-ca.ts';
 import { CausewayError } from '../lib/errors.ts';
 import type { CertCheckFlags, RotateCaFlags } from './program.ts';
 
-const COLUMNS = ['CERTIFICATE', 'SUBJECT', 'ISSUER', 'EXPIRES', 'RESIDUAL TIME', 'CHAIN'] as const;
+const COLUMNS = ['NAME', 'SUBJECT', 'ISSUER', 'EXPIRES', 'RESIDUAL TIME', 'CHAIN'] as const;
 const DAY_MS = 86_400_000;
 
 /** `causeway cert check`: a table; ends with 1 when a certificate must not be trusted. */

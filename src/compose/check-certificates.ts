@@ -10,6 +10,7 @@ import { AUTHORITIES, AUTHORITY_NAMES } from '../pki/ca-generations.ts';
 import { type CertificateSummary, certificateSummary } from '../pki/certificate-summary.ts';
 import { ClusterPki } from '../pki/cluster-pki.ts';
 import { type ReadKubeconfig, readKubeconfig } from '../pki/read-kubeconfig.ts';
+import { certificatesIn } from '../pki/trust.ts';
 import { packageVersion } from './version.ts';
 
 const PATHS = resource<CommunicationPath>('paths.causeway.dev', 'v1', 'communicationpaths', 'CommunicationPath', false);
@@ -76,7 +77,7 @@ async function authorities({ dataDirectory }: { readonly dataDirectory: string }
 }
 
 function inKubeconfig(path: string, { caPem, identity }: ReadKubeconfig): CheckedCertificate[] {
-  const pems = caPem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const pems = certificatesIn(caPem);
   const cas = pems.map((pem) => new X509Certificate(pem));
   const found = bundle(`${path} (authority)`, pems);
   if (identity === undefined) return found;

@@ -5,6 +5,7 @@ import { parseDocument } from 'yaml';
 import { CausewayError } from '../lib/errors.ts';
 import { Secret } from '../lib/secret.ts';
 import type { IssuedCertificate } from './issued-certificate.ts';
+import { certificatesIn } from './trust.ts';
 
 /** Largest file that a kubeconfig may be, or name, in bytes: a wrong path such as a device or a log. */
 const MAX_BYTES = 1 << 20;
@@ -132,10 +133,10 @@ async function readSmall(path: string, refuse: Refuse): Promise<string> {
 
 /** A bundle may stand in a file with keys: they must go no further. */
 function onlyCertificates(pem: string, refuse: Refuse): string {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const blocks = certificatesIn(pem);
   if (blocks.length === 0) throw refuse("its cluster's certificate authority is not PEM");
   for (const block of blocks) certificateOf(block, "its cluster's certificate authority", refuse);
-  return blocks.map((block) => `${block}\n`).join('');
+  return blocks.join('');
 }
 
 function certificateOf(pem: string, what: string, refuse: Refuse): X509Certificate {

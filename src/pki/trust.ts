@@ -34,3 +34,9 @@ export class ChangingTrust implements TrustSource {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** The certificates of a bundle, one PEM each, whatever else stands between them. */
+export function certificatesIn(bundle: string): string[] {
+  const blocks = bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => `${block}\n`);
+}

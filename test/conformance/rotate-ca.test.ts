@@ -67,7 +67,7 @@ function keepAsking(): () => Promise<{ asked: number; failed: string[] }> {
 it('shows every certificate, from the disk and from the connections', async () => {
   const { code, stdout, stderr } = await check();
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /^CERTIFICATE +SUBJECT +ISSUER +EXPIRES +RESIDUAL TIME +CHAIN$/m);
+  assert.match(stdout, /^NAME +SUBJECT +ISSUER +EXPIRES +RESIDUAL TIME +CHAIN$/m);
   assert.match(stdout, /^ca +CN=causeway-cluster-ca .* 365\dd +self-signed$/m);
   assert.match(stdout, /admin\.kubeconfig \(client\) +O=system:masters, CN=kubernetes-admin .* 364d +verified by its/);
   assert.match(stdout, /^scheduler-to-apiserver \(server\) +CN=kube-apiserver .* 6d +verified: cluster CA, name/m);
