@@ -1,3 +1,4 @@
+import { BootstrapTokenCleaner } from './bootstrap-token-cleaner.ts';
 import { ClusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { DeploymentController } from './deployment.ts';
@@ -14,6 +15,7 @@ import { TaintEvictionController } from './taint-eviction.ts';
 const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Controller)[] = [
   ServiceAccountController,
   RootCaPublisher,
+  BootstrapTokenCleaner,
   NodeLifecycleController,
   TaintEvictionController,
   EndpointsController,
