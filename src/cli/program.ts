@@ -3,6 +3,7 @@ import type { KubeletFlags } from '../compose/kubelet-settings.ts';
 import { packageVersion } from '../compose/version.ts';
 import { CausewayError } from '../lib/errors.ts';
 import { withKubeletFlags } from './kubelet-flags.ts';
+import { tokenCommand } from './token-command.ts';
 
 /** Of `causeway cert rotate-ca`, in their order. */
 const PHASES = ['trust', 'reissue', 'drop'] as const;
@@ -80,6 +81,8 @@ cert
     const { runRotateCa } = await import('./cert.ts');
     await runRotateCa(options);
   });
+
+program.addCommand(tokenCommand(dataDir));
 
 program
   .command('version')

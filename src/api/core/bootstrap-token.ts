@@ -1,3 +1,4 @@
+import { rfc3339 } from '../../lib/clock.ts';
 import { Secret as SecretValue } from '../../lib/secret.ts';
 import type { Secret } from '../generated/types.ts';
 import { getOwn } from '../json-object.ts';
@@ -75,6 +76,40 @@ export interface BootstrapToken {
   readonly nodeName: string | undefined;
   readonly singleUse: boolean;
   readonly usedBy: string | undefined;
+}
+
+/** What a new token is to say; what is undefined or empty is left out. */
+export interface NewBootstrapToken {
+  readonly id: string;
+  readonly secret: string;
+  readonly expiresAt: number | undefined;
+  readonly description: string;
+  readonly extraGroups: readonly string[];
+  readonly nodeName: string | undefined;
+  readonly singleUse: boolean;
+}
+
+/** The Secret of a token for authentication. */
+export function bootstrapTokenSecret(token: NewBootstrapToken): Secret {
+  const { id, secret, expiresAt, description, extraGroups, nodeName, singleUse } = token;
+  const values: readonly (readonly [key: string, value: string])[] = [
+    [TOKEN_KEYS.id, id],
+    [TOKEN_KEYS.secret, secret],
+    [TOKEN_KEYS.authentication, 'true'],
+    [TOKEN_KEYS.expiration, expiresAt === undefined ? '' : rfc3339(expiresAt)],
+    [TOKEN_KEYS.description, description],
+    [TOKEN_KEYS.extraGroups, extraGroups.join(',')],
+    [TOKEN_KEYS.nodeName, nodeName ?? ''],
+    [TOKEN_KEYS.singleUse, String(singleUse)],
+  ];
+  const data = values
+    .filter(([, value]) => value !== '')
+    .map(([key, value]) => [key, Buffer.from(value).toString('base64')]);
+  return {
+    metadata: { name: bootstrapTokenSecretName(id), namespace: BOOTSTRAP_TOKEN_NAMESPACE },
+    type: BOOTSTRAP_TOKEN_TYPE,
+    data: Object.fromEntries(data) as Record<string, string>,
+  };
 }
 
 /** undefined when the Secret is of another type, is another token's, or is being deleted. */
