@@ -1,4 +1,5 @@
-import type { Service } from '../api/generated/types.ts';
+import { SERVED_SIGNERS } from '../api/certificates/signers.ts';
+import type { CertificateSigningRequest, Service } from '../api/generated/types.ts';
 import type { KubeObject } from '../api/object.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './plugin.ts';
 import { groupResource, refusal } from './refuse.ts';
@@ -24,10 +25,15 @@ const refusedKinds: ReadonlyMap<string, string> = new Map([
   ['apiservices.apiregistration.k8s.io', 'its group would not be served'],
 ]);
 
-/** Kinds that are stored and wait for somebody to act on them, where nobody does yet. They restrict nothing: whoever makes one is told. */
-const unattendedKinds: ReadonlyMap<string, string> = new Map([
-  ['certificatesigningrequests.certificates.k8s.io', 'no certificate is issued by this cluster itself'],
+/** Kinds that are stored and wait for somebody to act on them, where it may be that nobody does: whoever makes one is told. */
+const unattendedKinds: ReadonlyMap<string, (object: KubeObject | undefined) => string | undefined> = new Map([
+  ['certificatesigningrequests.certificates.k8s.io', unservedSigner],
 ]);
+
+function unservedSigner(object: KubeObject | undefined): string | undefined {
+  const { signerName = '' } = (object as unknown as CertificateSigningRequest | undefined)?.spec ?? {};
+  return SERVED_SIGNERS.has(signerName) ? undefined : `nothing is issued for the signer ${JSON.stringify(signerName)}`;
+}
 
 /** Fields that restrict and that nothing carries out yet, in kinds that are served otherwise. */
 const refusedFields: ReadonlyMap<string, (object: KubeObject) => readonly string[]> = new Map([
@@ -57,9 +63,9 @@ export const notEnforced: AdmissionPlugin = {
     if (consequence !== undefined) {
       throw refusal(attributes, `${kind} is not enforced by this cluster yet: ${consequence}`);
     }
-    const unattended = unattendedKinds.get(resource);
-    if (unattended !== undefined && operation === 'CREATE') {
-      attributes.warn(`${kind} is not acted on by this cluster yet: ${unattended}`);
+    const unattended = operation === 'CREATE' ? unattendedKinds.get(resource)?.(object) : undefined;
+    if (unattended !== undefined) {
+      attributes.warn(`${kind} is not acted on by this cluster itself: ${unattended}`);
     }
     const fields = refusedFields.get(resource);
     if (fields === undefined || object === undefined) return;

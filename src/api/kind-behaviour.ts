@@ -9,6 +9,7 @@ import { tokenRequestRules } from './authentication/token-request.ts';
 import { tokenReviewRules } from './authentication/token-review.ts';
 import * as access from './authorization/subject-access-review.ts';
 import { cronJobRules, jobRules } from './batch/job.ts';
+import { certificateSigningRequestRules } from './certificates/certificate-signing-request.ts';
 import { leaseRules } from './coordination/lease.ts';
 import { configMapRules } from './core/config-map.ts';
 import { endpointsRules } from './core/endpoints.ts';
@@ -106,6 +107,7 @@ const rulesOf = new Map<string, KindRules>([
   ['autoscaling/HorizontalPodAutoscaler', light.horizontalPodAutoscalerRules],
   ['batch/CronJob', cronJobRules],
   ['batch/Job', jobRules],
+  ['certificates.k8s.io/CertificateSigningRequest', certificateSigningRequestRules],
   ['coordination.k8s.io/Lease', leaseRules],
   ['discovery.k8s.io/EndpointSlice', endpointSliceRules],
   ['events.k8s.io/Event', eventRules],
@@ -119,10 +121,6 @@ const rulesOf = new Map<string, KindRules>([
       validate: lightly.validateIngress,
       initialStatus: () => ({ loadBalancer: {} }),
     },
-  ],
-  [
-    'certificates.k8s.io/CertificateSigningRequest',
-    { structural: true, validate: lightly.validateCertificateRequest, validateUpdate: () => [] },
   ],
   ['networking.k8s.io/IngressClass', light.countedRules],
   ['networking.k8s.io/NetworkPolicy', light.networkPolicyRules],
@@ -139,7 +137,7 @@ const rulesOf = new Map<string, KindRules>([
 ]);
 
 /** Subresources that the cluster itself writes: its reports, and where a pod was put. */
-const uncounted: ReadonlySet<string> = new Set(['status', 'binding']);
+const uncounted: ReadonlySet<string> = new Set(['status', 'approval', 'binding']);
 
 type Resource = Pick<ResourceDefinition, 'group' | 'version' | 'kind' | 'namespaced'> & {
   /** Absent for what is no resource of its own: the schema then checks nothing. */
@@ -184,7 +182,7 @@ function makeBehaviour(resource: Resource, rules: KindRules): KindBehaviour {
       ) {
         object.metadata.resourceVersion = old.metadata.resourceVersion;
       }
-      if (subresource === 'status') keepAllButStatus(object, old);
+      if (subresource === 'status' || subresource === 'approval') keepAllButStatus(object, old);
       else if (hasStatus) keepStatus(object, old);
       rules.prepareForUpdate?.(object, old, subresource);
       if (counted && !uncounted.has(subresource) && contentChanged(object, old)) {

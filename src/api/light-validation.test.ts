@@ -92,15 +92,3 @@ test('an autoscaler has something to scale, within bounds', () => {
     ],
   );
 });
-
-test('a certificate request holds one', () => {
-  const csr = (spec: object) => errors('certificates.k8s.io', 'v1', 'CertificateSigningRequest', { spec });
-  const request = Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\n').toString('base64');
-  assert.deepEqual(csr({ request, signerName: 'example.com/signer', usages: ['client auth'] }), []);
-  assert.deepEqual(csr({ request: 'eA==', signerName: 'signer', expirationSeconds: -1 }), [
-    'spec.request: Invalid value: "eA==": PEM block type must be CERTIFICATE REQUEST',
-    'spec.usages: Required value',
-    'spec.signerName: Invalid value: "signer": must be a fully qualified domain and path of the form \'example.com/signer-name\'',
-    'spec.expirationSeconds: Invalid value: -1: must be greater than or equal to 0',
-  ]);
-});

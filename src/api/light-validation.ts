@@ -1,14 +1,13 @@
 import type { ErrorCause } from '../lib/errors.ts';
 import { forbidden, invalidValue, notSupported, required } from './field-error.ts';
 import type {
-  CertificateSigningRequest,
   HorizontalPodAutoscaler,
   Ingress,
   PersistentVolume,
   PersistentVolumeClaim,
   PriorityClass,
 } from './generated/types.ts';
-import { immutable, nonNegative } from './metadata.ts';
+import { immutable } from './metadata.ts';
 import type { KubeObject } from './object.ts';
 
 /**
@@ -106,20 +105,4 @@ export function validateAutoscaler(object: KubeObject): ErrorCause[] {
     causes.push(invalidValue('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'));
   }
   return causes;
-}
-
-export function validateCertificateRequest(object: KubeObject): ErrorCause[] {
-  const { spec } = object as unknown as Partial<CertificateSigningRequest>;
-  const causes: ErrorCause[] = [];
-  const text = Buffer.from(spec?.request ?? '', 'base64').toString('latin1');
-  if (/-----BEGIN ([A-Z ]+)-----/.exec(text)?.[1] !== 'CERTIFICATE REQUEST') {
-    causes.push(invalidValue('spec.request', spec?.request ?? '', 'PEM block type must be CERTIFICATE REQUEST'));
-  }
-  if ((spec?.usages ?? []).length === 0) causes.push(required('spec.usages'));
-  const signer = spec?.signerName ?? '';
-  if (signer !== '' && !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/.+$/.test(signer)) {
-    const why = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
-    causes.push(invalidValue('spec.signerName', signer, why));
-  }
-  return [...causes, ...nonNegative('spec.expirationSeconds', spec?.expirationSeconds)];
 }

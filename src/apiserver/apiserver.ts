@@ -58,7 +58,7 @@ class Server implements Apiserver {
       closing: this.#closing.signal,
       uuid: dependencies.uuid,
       randomSuffix: dependencies.randomSuffix,
-      hooks: kindHooks(this.#services),
+      hooks: kindHooks(this.#services, dependencies.clock),
     };
     const events = new NodeEvents(dependencies);
     this.#kubelets = new KubeletClient({

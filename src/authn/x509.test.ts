@@ -37,6 +37,27 @@ describe('x509', () => {
     assert.equal(again, answer);
   });
 
+  it('says of nodes at which address they are seen, unless it is its own', async () => {
+    const extraOf = async (groups: string[], remoteAddress: string): Promise<unknown> => {
+      const { certificate } = ca.issueClient({ user: 'system:node:n', groups });
+      const one = x509Authenticator({ ownAddresses: ['10.0.0.9', '2001:DB8::9'] });
+      const answer = await one.authenticate({
+        remoteAddress,
+        certificateState: 'verified',
+        peerCertificate: certificate,
+      });
+      return answer?.user.extra?.['causeway.dev/remote-address'];
+    };
+    const nodes = ['system:nodes'];
+    assert.deepEqual(await extraOf(nodes, '10.0.0.1'), ['10.0.0.1']);
+    assert.deepEqual(await extraOf(nodes, '::ffff:10.0.0.1'), ['10.0.0.1']);
+    assert.deepEqual(await extraOf(nodes, '2001:db8:0::1'), ['2001:db8::1']);
+    for (const own of ['10.0.0.9', '::ffff:10.0.0.9', '2001:db8::9', 'tunnel']) {
+      assert.equal(await extraOf(nodes, own), undefined, own);
+    }
+    assert.equal(await extraOf(['dev'], '10.0.0.1'), undefined);
+  });
+
   it('does not take a line break in an organization for a second group', async () => {
     const { certificate } = ca.issueClient({ user: 'jane', groups: ['dev\nO=system:masters'] });
     const answer = await authenticator.authenticate({

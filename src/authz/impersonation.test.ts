@@ -153,6 +153,15 @@ test('headers that could be read in two ways, or hide something, are refused', (
   );
 });
 
+test('nobody says at which address the apiserver sees a node', () => {
+  for (const key of ['causeway.dev%2fremote-address', 'Causeway.dev%2FRemote-Address', 'causeway.dev/remote-address']) {
+    assert.throws(
+      () => parseImpersonation(alice, ['Impersonate-User', 'bob', `Impersonate-Extra-${key}`, '10.0.0.1']),
+      /causeway.dev\/remote-address is what the apiserver sees: nobody can impersonate it/,
+    );
+  }
+});
+
 test('an extra key cannot reach the prototype', () => {
   const result = parseImpersonation(alice, ['Impersonate-User', 'bob', 'Impersonate-Extra-__proto__', 'x']);
   assert.deepEqual(Object.keys(result?.user.extra ?? {}), ['__proto__']);

@@ -1,4 +1,4 @@
-import type { UserInfo } from '../api/user-info.ts';
+import { REMOTE_ADDRESS_EXTRA, type UserInfo } from '../api/user-info.ts';
 import { CausewayError } from '../lib/errors.ts';
 import type { Attributes, Authorizer } from './authorizer.ts';
 import { forbidden } from './forbidden.ts';
@@ -124,6 +124,7 @@ function extraKey(encoded: string): string {
   }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (key === '' || /[\u0000-\u001f\u007f]/.test(key)) throw badRequest('an Impersonate-Extra- key is malformed');
+  if (key === REMOTE_ADDRESS_EXTRA) throw badRequest(`${key} is what the apiserver sees: nobody can impersonate it`);
   return key;
 }
 

@@ -1,4 +1,5 @@
 import type {
+  CertificateSigningRequest,
   ClusterRole,
   ClusterRoleBinding,
   ConfigMap,
@@ -29,6 +30,13 @@ export const SERVICE_ACCOUNTS = resource<ServiceAccount>('', 'v1', 'serviceaccou
 export const DEPLOYMENTS = resource<Deployment>('apps', 'v1', 'deployments', 'Deployment');
 export const REPLICA_SETS = resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet');
 export const LEASES = resource<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease');
+export const CERTIFICATE_SIGNING_REQUESTS = resource<CertificateSigningRequest>(
+  'certificates.k8s.io',
+  'v1',
+  'certificatesigningrequests',
+  'CertificateSigningRequest',
+  false,
+);
 export const CLUSTER_ROLES = resource<ClusterRole>(
   'rbac.authorization.k8s.io',
   'v1',

@@ -32,8 +32,9 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { APISERVER } from '../paths/catalogue.ts';
 import { PathRegistry } from '../paths/registry.ts';
-import { requestedSubject } from '../pki/certificate-request.ts';
+import { parseCertificateRequest } from '../pki/certificate-request.ts';
 import { ClusterPki } from '../pki/cluster-pki.ts';
+import type { ReservedNames } from '../pki/request-rules.ts';
 import { RotatingCertificate } from '../pki/rotating-certificate.ts';
 import type { TrustSource } from '../pki/trust.ts';
 import { openLmdbStore } from '../storage/lmdb/store.ts';
@@ -95,6 +96,8 @@ export interface ControlPlane {
   readonly pki: ClusterPki;
   readonly ca: TrustSource;
   readonly paths: PathRegistry;
+  /** What the apiserver's certificate names. */
+  readonly servingNames: ReservedNames;
   close(): Promise<void>;
 }
 
@@ -141,12 +144,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
     opened.push(followRotation(pki, directory.pki, log.child('pki')));
     const rotate = issuedBy(pki, { clock, log: log.child('pki') });
+    const names = servingNames([options.serviceIp, ...options.alsoAt]);
     const serving = await RotatingCertificate.start(
-      () =>
-        pki.issueServing({
-          commonName: 'kube-apiserver',
-          ...servingNames([options.serviceIp, ...options.alsoAt]),
-        }),
+      () => pki.issueServing({ commonName: 'kube-apiserver', ...names }),
       rotate,
     );
     const towardsKubelets = await RotatingCertificate.start(
@@ -170,7 +170,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       store,
       caches,
       authenticator: unionAuthenticator([
-        x509Authenticator({ clock }),
+        x509Authenticator({ clock, ownAddresses: names.ipAddresses }),
         tokenFile,
         serviceAccounts,
         joining,
@@ -189,7 +189,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           podSecurity: defaultPodSecurity,
           unsupportedPodFields: options.unsupportedPodFields,
           certificateRequestOrganizations: (request) =>
-            requestedSubject(Buffer.from(request, 'base64').toString()).organizations,
+            parseCertificateRequest(Buffer.from(request, 'base64').toString('latin1')).subject.organizations,
           randomSuffix,
         }),
       ),
@@ -232,6 +232,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       pki,
       ca,
       paths,
+      servingNames: names,
       close: closeAll,
     };
   } catch (error) {

@@ -5,6 +5,8 @@ import { RestClient } from '../client/rest-client.ts';
 import { runControllerManager } from '../controller-manager/controller-manager.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { ReservedNames } from '../pki/request-rules.ts';
+import { RequestSigner } from '../pki/request-signer.ts';
 import { RotatingCertificate } from '../pki/rotating-certificate.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { componentCredentials } from './component-credentials.ts';
@@ -46,7 +48,12 @@ export function startScheduler(options: MasterComponentOptions): Promise<Running
 }
 
 /** Runs the control loops, as `system:kube-controller-manager`. */
-export function startControllerManager(options: MasterComponentOptions): Promise<RunningComponent> {
+export function startControllerManager(
+  options: MasterComponentOptions & {
+    /** The apiserver's own names: no request gets a certificate for one of them. */
+    readonly reservedNames: ReservedNames;
+  },
+): Promise<RunningComponent> {
   return start(options, 'controller-manager', 'controller-manager', ({ client, informers, events, log }, signal) =>
     runControllerManager(
       {
@@ -55,6 +62,7 @@ export function startControllerManager(options: MasterComponentOptions): Promise
         events,
         clock: options.clock,
         log,
+        certificates: new RequestSigner(() => options.pki.clusterCa, options.reservedNames),
         rootCa: options.ca,
         aggregateRules,
       },

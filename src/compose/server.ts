@@ -96,7 +96,10 @@ export async function startServer(
   const serverName = localAddress(bindAddress);
   const access = { server: httpsUrl(serverName, port), serverName, pki, ca, observer: paths };
   const shared = { ...access, clock, log };
-  const [scheduler, controllerManager] = await Promise.all([startScheduler(shared), startControllerManager(shared)]);
+  const [scheduler, controllerManager] = await Promise.all([
+    startScheduler(shared),
+    startControllerManager({ ...shared, reservedNames: controlPlane.servingNames }),
+  ]);
   stops.push(
     () => controllerManager.stop(),
     () => scheduler.stop(),

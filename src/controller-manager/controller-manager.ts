@@ -1,6 +1,9 @@
 import { BootstrapTokenCleaner } from './bootstrap-token-cleaner.ts';
 import { ClusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
+import { CsrApprover } from './csr-approver.ts';
+import { CsrCleaner } from './csr-cleaner.ts';
+import { CsrSigner } from './csr-signer.ts';
 import { DeploymentController } from './deployment.ts';
 import { EndpointsController } from './endpoints.ts';
 import { GarbageCollector } from './garbage-collector.ts';
@@ -22,6 +25,9 @@ const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Contr
   ReplicaSetController,
   DeploymentController,
   ClusterRoleAggregationController,
+  CsrApprover,
+  CsrSigner,
+  CsrCleaner,
   NamespaceController,
   PodGarbageCollector,
   GarbageCollector,

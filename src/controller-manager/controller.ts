@@ -5,6 +5,7 @@ import type { RestClient } from '../client/rest-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { TrustSource } from '../pki/trust.ts';
+import type { CertificateSigner } from './certificate-request.ts';
 
 export interface ControllerDependencies {
   readonly client: RestClient;
@@ -12,6 +13,8 @@ export interface ControllerDependencies {
   readonly events: EventRecorder;
   readonly clock: Clock;
   readonly log: Log;
+  /** Who issues certificates for approved requests. */
+  readonly certificates: CertificateSigner;
   /** PEM: what `kube-root-ca.crt` gives to pods. */
   readonly rootCa: TrustSource;
   /** The rules that each aggregating role has, by its name: as authorisation works them out. */

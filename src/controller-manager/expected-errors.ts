@@ -12,6 +12,16 @@ export async function ignoring(codes: readonly ErrorCode[], request: Promise<unk
   }
 }
 
+/** The answer of a GET, or undefined where there is no such object. */
+export async function found<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (isCode(error, 'NotFound')) return undefined;
+    throw error;
+  }
+}
+
 /** Tells refusals of a namespace that is going, where there is nothing to do any more, from those that an operator should see. */
 export class EndingNamespaces {
   readonly #namespaces: Informer<Namespace>;

@@ -2,7 +2,13 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate 
 import type { Clock } from '../lib/clock.ts';
 import { CausewayError } from '../lib/errors.ts';
 import { Secret } from '../lib/secret.ts';
-import { type AlternativeNames, makeCertificate, type RandomBytes, type Subject } from './certificate.ts';
+import {
+  type AlternativeNames,
+  type CertificateContent,
+  makeCertificate,
+  type RandomBytes,
+  type Subject,
+} from './certificate.ts';
 import type { ClientRequest, IssuedCertificate, ServingRequest } from './issued-certificate.ts';
 import { subjectOf } from './subject.ts';
 
@@ -15,6 +21,14 @@ const LEAF_DAYS = 7;
 export interface AuthorityOptions {
   readonly clock: Clock;
   readonly random?: RandomBytes;
+}
+
+/** What a certificate for somebody else's key shall say. */
+export interface CertifiedContent
+  extends Pick<CertificateContent, 'subject' | 'names' | 'publicKey' | 'keyEncipherment'> {
+  readonly use: 'server' | 'client';
+  /** How long it lives; never longer than the CA. */
+  readonly seconds: number;
 }
 
 /** A self-signed CA and what it issues. */
@@ -65,16 +79,26 @@ export class CertificateAuthority {
 
   /** Another CA's key, certified by this one, as PEM. */
   crossSign(other: X509Certificate): string {
-    return makeCertificate({
+    return this.#sign({
       use: 'ca',
       subject: subjectOf(other),
       publicKey: other.publicKey,
       notBefore: other.validFromDate.getTime(),
       notAfter: Math.min(other.validToDate.getTime(), this.certificate.validToDate.getTime()),
-      issuer: this.certificate,
-      issuerKey: this.#key,
-      ...(this.#options.random === undefined ? {} : { random: this.#options.random }),
     }).toString();
+  }
+
+  /**
+   * A certificate for somebody else's key, as PEM, with what a server sends along. For `request-signer.ts`, which has checked what was asked.
+   * Throws when this CA ends before it would begin.
+   */
+  certify(content: CertifiedContent): string {
+    const { seconds, ...rest } = content;
+    const validity = this.#validity(seconds * 1000);
+    if (validity.notAfter <= this.#options.clock.now()) {
+      throw new CausewayError('InternalError', 'the certificate authority has expired');
+    }
+    return this.#sign({ ...rest, ...validity }).toString() + (content.use === 'server' ? this.#crossPem : '');
   }
 
   issueServing(request: ServingRequest): IssuedCertificate {
@@ -94,27 +118,28 @@ export class CertificateAuthority {
 
   #issue(use: 'server' | 'client', subject: Subject, days = LEAF_DAYS, names?: AlternativeNames): IssuedCertificate {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const now = this.#options.clock.now();
-    const notBefore = Math.max(now - BACKDATE_MS, this.certificate.validFromDate.getTime());
-    const notAfter = Math.min(now + days * DAY_MS, this.certificate.validToDate.getTime());
-    const certificate = makeCertificate({
-      use,
-      subject,
-      ...(names === undefined ? {} : { names }),
-      publicKey,
-      notBefore,
-      notAfter,
-      issuer: this.certificate,
-      issuerKey: this.#key,
-      ...(this.#options.random === undefined ? {} : { random: this.#options.random }),
-    });
+    const validity = this.#validity(days * DAY_MS);
+    const certificate = this.#sign({ use, subject, ...(names === undefined ? {} : { names }), publicKey, ...validity });
     return {
       certificatePem: certificate.toString() + this.#crossPem,
       privateKeyPem: privateKeyPem(privateKey),
       certificate,
-      notBefore,
-      notAfter,
+      ...validity,
     };
+  }
+
+  #validity(ms: number): { notBefore: number; notAfter: number } {
+    const now = this.#options.clock.now();
+    return {
+      notBefore: Math.max(now - BACKDATE_MS, this.certificate.validFromDate.getTime()),
+      notAfter: Math.min(now + ms, this.certificate.validToDate.getTime()),
+    };
+  }
+
+  #sign(content: Omit<CertificateContent, 'issuer' | 'issuerKey' | 'random'>): X509Certificate {
+    const { random } = this.#options;
+    const issuer = { issuer: this.certificate, issuerKey: this.#key };
+    return makeCertificate({ ...content, ...issuer, ...(random === undefined ? {} : { random }) });
   }
 }
 

@@ -39,6 +39,8 @@ export interface CertificateContent {
   readonly subject: Subject;
   readonly names?: AlternativeNames;
   readonly publicKey: KeyObject;
+  /** For RSA keys only: others cannot encipher. */
+  readonly keyEncipherment?: boolean;
   readonly notBefore: number;
   readonly notAfter: number;
   /** Absent for a self-signed CA. */
@@ -50,6 +52,7 @@ export interface CertificateContent {
 /** Bits of KeyUsage (RFC 5280 §4.2.1.3), as the byte and the unused bits of its BIT STRING. */
 const KEY_USAGE = {
   digitalSignature: bitString(Buffer.from([0x80]), 7),
+  signatureAndEncipherment: bitString(Buffer.from([0xa0]), 5),
   certAndCrlSign: bitString(Buffer.from([0x06]), 1),
 } as const;
 
@@ -98,7 +101,7 @@ function extensions(content: CertificateContent): Buffer[] {
   const use = USES[content.use];
   const list = [
     extension(OID.basicConstraints, true, content.use === 'ca' ? caConstraints(content) : sequence()),
-    extension(OID.keyUsage, true, use.keyUsage),
+    extension(OID.keyUsage, true, content.keyEncipherment === true ? KEY_USAGE.signatureAndEncipherment : use.keyUsage),
   ];
   if (use.extendedKeyUsage !== undefined) {
     list.push(extension(OID.extendedKeyUsage, false, sequence(oid(use.extendedKeyUsage))));

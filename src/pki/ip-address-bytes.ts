@@ -17,3 +17,23 @@ export function ipAddressBytes(address: string): Buffer {
   for (const [index, group] of groups.entries()) bytes.writeUInt16BE(Number.parseInt(group, 16), index * 2);
   return bytes;
 }
+
+const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+/** The one text of an address in bytes: an IPv4 address that is written as IPv6 is the IPv4 address. Throws for another length. */
+export function ipAddressText(bytes: Buffer): string {
+  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.length !== 16) throw new CausewayError('BadRequest', 'an IP address has 4 or 16 bytes');
+  if (bytes.subarray(0, 12).equals(MAPPED)) return bytes.subarray(12).join('.');
+  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16));
+  return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
+}
+
+/** An address in its one text, or undefined for what is none. */
+export function canonicalIpAddress(text: string): string | undefined {
+  try {
+    return ipAddressText(ipAddressBytes(text));
+  } catch {
+    return undefined;
+  }
+}

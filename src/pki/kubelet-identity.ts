@@ -25,13 +25,18 @@ export interface ExpectedKubelet {
   readonly nodeUid?: string;
 }
 
+/** The URI name of a Node's UID. */
+export function kubeletUidName(nodeUid: string): string {
+  return `${UID_PREFIX}${nodeUid}`;
+}
+
 export function kubeletServingRequest(request: KubeletServingRequest): ServingRequest {
   return {
     commonName: `${USER_PREFIX}${request.nodeName}`,
     organizations: [GROUP],
     dnsNames: [...new Set([request.nodeName, ...request.dnsNames])],
     ipAddresses: request.ipAddresses,
-    uris: request.nodeUid === undefined ? [] : [`${UID_PREFIX}${request.nodeUid}`],
+    uris: request.nodeUid === undefined ? [] : [kubeletUidName(request.nodeUid)],
   };
 }
 

@@ -3,6 +3,14 @@ import { objectIdentifier } from './der.ts';
 /** Object identifiers, dotted. */
 export const OID = {
   ecdsaWithSha256: '1.2.840.10045.4.3.2', // RFC 5758 §3.2
+  ecdsaWithSha384: '1.2.840.10045.4.3.3',
+  ecdsaWithSha512: '1.2.840.10045.4.3.4',
+  rsaWithSha256: '1.2.840.113549.1.1.11', // RFC 8017 §A.2.4
+  rsaWithSha384: '1.2.840.113549.1.1.12',
+  rsaWithSha512: '1.2.840.113549.1.1.13',
+  ed25519: '1.3.101.112', // RFC 8410 §3
+  /** The extensions that a certificate request asks for (RFC 2985 §5.4.2). */
+  extensionRequest: '1.2.840.113549.1.9.14',
   commonName: '2.5.4.3',
   organization: '2.5.4.10',
   /** Kubernetes' user UID in a client certificate's subject. */

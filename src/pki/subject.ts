@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { ProtocolError } from '../lib/errors.ts';
 import { type Subject, subjectBytes } from './certificate.ts';
 import { type DerElement, expectElement, readElement, readElements, readText, TAG } from './der.ts';
+import { findExtension } from './extensions.ts';
 import { OID, oid } from './oids.ts';
 
 /**
@@ -14,28 +15,38 @@ export function subjectOf(certificate: X509Certificate): Subject {
 
 /** The same of a `Name` (RFC 5280 §4.1.2.4), wherever it stands. */
 export function readSubject(name: DerElement): Subject {
+  return readName(name).subject;
+}
+
+/** A `Name`, and whether it says more than `Subject` can. */
+export function readName(name: DerElement): { readonly subject: Subject; readonly hasMore: boolean } {
   const found = new Map<string, string[]>();
+  let hasMore = false;
   for (const set of readElements(name.content)) {
     expectElement(set, TAG.set, 'relative distinguished name');
     for (const attribute of readElements(set.content)) {
       const [type, value] = readElements(expectElement(attribute, TAG.sequence, 'attribute').content);
       const wanted = WANTED.find((dotted) => type !== undefined && oid(dotted).equals(type.bytes));
-      if (wanted === undefined || value === undefined) continue;
+      if (wanted === undefined || value === undefined) {
+        hasMore = true;
+        continue;
+      }
       found.set(wanted, [...(found.get(wanted) ?? []), readText(value)]);
     }
   }
   const uid = single(found.get(OID.kubernetesUid), 'UID');
-  return {
+  const subject = {
     commonName: single(found.get(OID.commonName), 'common name') ?? '',
     organizations: found.get(OID.organization) ?? [],
     ...(uid === undefined ? {} : { uid }),
   };
+  return { subject, hasMore };
 }
 
 const WANTED = [OID.commonName, OID.organization, OID.kubernetesUid];
 
 function single(values: readonly string[] | undefined, what: string): string | undefined {
-  if (values !== undefined && values.length > 1) throw new ProtocolError(`certificate has more than one ${what}`);
+  if (values !== undefined && values.length > 1) throw new ProtocolError(`the subject has more than one ${what}`);
   return values?.[0];
 }
 
@@ -54,14 +65,9 @@ function alternativeNames(certificate: X509Certificate, kind: number): string[] 
     ({ tag }) => tag === 0xa3,
   );
   if (wrapper === undefined) return [];
-  const names: string[] = [];
-  for (const extension of readElements(readElement(wrapper.content).content)) {
-    const parts = readElements(extension.content);
-    if (parts[0] === undefined || !oid(OID.subjectAltName).equals(parts[0].bytes)) continue;
-    const value = expectElement(parts.at(-1), TAG.octetString, 'subjectAltName');
-    for (const name of readElements(readElement(value.content).content)) {
-      if (name.tag === (0x80 | kind)) names.push(name.content.toString('latin1'));
-    }
-  }
-  return names;
+  const value = findExtension(readElement(wrapper.content), OID.subjectAltName);
+  if (value === undefined) return [];
+  return readElements(readElement(value).content)
+    .filter((name) => name.tag === (0x80 | kind))
+    .map((name) => name.content.toString('latin1'));
 }

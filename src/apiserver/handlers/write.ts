@@ -235,7 +235,7 @@ async function updateOnce(
     await context.admission.admit(attributes);
     // What admission added has defaults of its own.
     behaviour.applyDefaults(object);
-    behaviour.prepareForUpdate(object, old, rulesOf(update.subresource));
+    behaviour.prepareForUpdate(object, old, update.subresource);
     hooks.updated?.(object, old);
   }
   metadata.resourceVersion = old.metadata.resourceVersion as string;
@@ -243,7 +243,7 @@ async function updateOnce(
   let stored = false;
   try {
     if (update.ownChange !== true) {
-      refuse(endpoint, object, behaviour.validateUpdate(object, old, rulesOf(update.subresource)));
+      refuse(endpoint, object, behaviour.validateUpdate(object, old, update.subresource));
       for (const warning of behaviour.warnings(object, old)) request.warn(warning);
       await context.admission.validate(attributes);
     }
@@ -266,11 +266,6 @@ async function updateOnce(
   } finally {
     settle?.(stored);
   }
-}
-
-/** An approval is a part of the status that has a permission of its own; the rules are those of the status. */
-function rulesOf(subresource: string): string {
-  return subresource === 'approval' ? 'status' : subresource;
 }
 
 /** Whether the caller's `resourceVersion` and `uid` allow the update. True when it named a version. */

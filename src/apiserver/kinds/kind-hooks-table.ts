@@ -1,4 +1,5 @@
 import type { ResourceDefinition } from '../../api/scheme.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { KindHooks } from '../handlers/kind-hooks.ts';
 import { certificateRequestHooks } from './certificate-request-hooks.ts';
 import { namespaceHooks } from './namespace-hooks.ts';
@@ -9,7 +10,7 @@ const returnsObject: KindHooks = { returnDeletedObject: true };
 const orphans: KindHooks = { defaultPropagation: 'Orphan' };
 
 /** One row for each kind for which the apiserver does more than store it. */
-export function kindHooks(services: KindHooks): (resource: ResourceDefinition) => KindHooks {
+export function kindHooks(services: KindHooks, clock: Clock): (resource: ResourceDefinition) => KindHooks {
   const table = new Map<string, KindHooks>([
     ['/pods', returnsObject],
     ['/namespaces', namespaceHooks],
@@ -21,7 +22,7 @@ export function kindHooks(services: KindHooks): (resource: ResourceDefinition) =
     ['/resourcequotas', returnsObject],
     ['/replicationcontrollers', orphans],
     ['batch/jobs', orphans],
-    ['certificates.k8s.io/certificatesigningrequests', certificateRequestHooks],
+    ['certificates.k8s.io/certificatesigningrequests', certificateRequestHooks(clock)],
   ]);
   return (resource) => table.get(`${resource.group}/${resource.plural}`) ?? none;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { requestPem } from '../../pki/testing/test-requests.ts';
 import { startTestApiserver, type TestApiserver } from '../testing/test-apiserver.ts';
 import { brief, type TestClient } from '../testing/test-client.ts';
 
@@ -204,7 +205,7 @@ describe('certificate signing requests', () => {
 
   it('say who made them, whatever their body says, and are approved by a subresource', async () => {
     const spec = {
-      request: Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\n…').toString('base64'),
+      request: Buffer.from(requestPem({ commonName: 'x' })).toString('base64'),
       signerName: 'example.com/signer',
       usages: ['client auth'],
       username: 'system:masters-please',

@@ -197,6 +197,8 @@ export const clusterRoleTable: readonly RoleRow[] = [
   },
   nodeCsr('nodeclient'),
   nodeCsr('selfnodeclient'),
+  // Kubernetes leaves the approval of serving certificates to others, which call this right so.
+  nodeCsr('selfnodeserver'),
   {
     name: 'system:volume-scheduler',
     rules: [

@@ -1,8 +1,11 @@
+import { KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, SERVED_SIGNERS } from '../../api/certificates/signers.ts';
 import type { RoleRow } from './bootstrap-cluster-roles.ts';
-import { user } from './bootstrap-namespaced.ts';
+import { group, user } from './bootstrap-namespaced.ts';
 import type { Subject } from './objects.ts';
 import { read, rule } from './rule-table.ts';
 
+const certificateController = 'system:causeway:certificate-controller';
+const certificates = 'certificates.k8s.io';
 const clusterRoleAggregation = 'system:causeway:clusterrole-aggregation';
 
 /** What Causeway adds to Kubernetes' bootstrap roles; its own names start with `system:causeway:`. */
@@ -17,6 +20,19 @@ export const causewayRoleTable: readonly RoleRow[] = [
     name: 'system:aggregated-metrics-reader',
     aggregateTo: 'view',
     rules: [rule(read, 'metrics.k8s.io', 'nodes,pods')],
+  },
+  // Kubernetes' own role cannot approve serving certificates, and may sign by a signer that nobody serves here.
+  {
+    name: certificateController,
+    rules: [
+      rule('delete,get,list,watch', certificates, 'certificatesigningrequests'),
+      rule('update', certificates, 'certificatesigningrequests/approval,certificatesigningrequests/status'),
+      rule('approve', certificates, 'signers', `${KUBELET_CLIENT_SIGNER},${KUBELET_SERVING_SIGNER}`),
+      rule('sign', certificates, 'signers', [...SERVED_SIGNERS].join(',')),
+      rule('create', 'authorization.k8s.io', 'subjectaccessreviews'),
+      // A node that joins gets its Node here.
+      rule('create,get', '', 'nodes'),
+    ],
   },
   // Admission lets anybody store in an aggregating role what it holds anyway: no `escalate`.
   { name: clusterRoleAggregation, rules: [rule('get,list,patch,watch', 'rbac.authorization.k8s.io', 'clusterroles')] },
@@ -55,6 +71,12 @@ export const causewayBindingTable: readonly BindingRow[] = [
     role: 'system:kubelet-api-admin',
     subjects: [user(apiserverUser)],
   },
+  ...nodeCertificateBindings(),
+  {
+    name: certificateController,
+    role: certificateController,
+    subjects: [user('system:kube-controller-manager')],
+  },
   {
     name: clusterRoleAggregation,
     role: clusterRoleAggregation,
@@ -66,3 +88,19 @@ export const causewayBindingTable: readonly BindingRow[] = [
     subjects: [user('system:kube-controller-manager')],
   })),
 ];
+
+/**
+ * Who joins with a bootstrap token may ask for a node's client certificate, and a node for its own certificates; the approver asks for
+ * these rights. What kubeadm binds in every cluster. Without one of them a person approves instead.
+ */
+function nodeCertificateBindings(): BindingRow[] {
+  const prefix = 'system:certificates.k8s.io:certificatesigningrequests:';
+  const bootstrappers = [group('system:bootstrappers')];
+  const nodes = [group('system:nodes')];
+  return [
+    { name: 'system:causeway:node-bootstrapper', role: 'system:node-bootstrapper', subjects: bootstrappers },
+    { name: 'system:causeway:approve-nodeclient', role: `${prefix}nodeclient`, subjects: bootstrappers },
+    { name: 'system:causeway:approve-selfnodeclient', role: `${prefix}selfnodeclient`, subjects: nodes },
+    { name: 'system:causeway:approve-selfnodeserver', role: `${prefix}selfnodeserver`, subjects: nodes },
+  ];
+}

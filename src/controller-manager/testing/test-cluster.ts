@@ -14,10 +14,14 @@ import { restClient } from '../../client/testing/test-client.ts';
 import { cachedReader, followRbac, storedReader } from '../../compose/cluster-view.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
+import { parseCertificateRequest } from '../../pki/certificate-request.ts';
+import { RequestSigner } from '../../pki/request-signer.ts';
 import { Scheduler } from '../../scheduler/scheduler.ts';
 import type { Controller, ControllerDependencies } from '../controller.ts';
 import { runControllerManager } from '../controller-manager.ts';
 import { HeldWatches } from './held-watches.ts';
+
+const reservedNames = { dnsNames: ['kubernetes', 'api.test'], ipAddresses: ['127.0.0.1', '10.96.0.1'] };
 
 type ControllerClass = new (dependencies: ControllerDependencies) => Controller;
 
@@ -85,7 +89,8 @@ export class TestCluster {
               scheme,
               podSecurity: defaultPodSecurity,
               unsupportedPodFields: () => [],
-              certificateRequestOrganizations: () => [],
+              certificateRequestOrganizations: (request) =>
+                parseCertificateRequest(Buffer.from(request, 'base64').toString()).subject.organizations,
               randomSuffix,
             }),
           ),
@@ -99,7 +104,9 @@ export class TestCluster {
   /** Runs controllers as the controller manager; all of them when none is named. */
   async runControllers(...kinds: ControllerClass[]): Promise<{ stop(): Promise<void> }> {
     return this.#run('system:kube-controller-manager', 'controller-manager', async (parts, signal) => {
-      const dependencies = { ...parts, rootCa: this.api.pki.trust('cluster'), aggregateRules };
+      const certificates = new RequestSigner(() => this.api.pki.clusterCa, reservedNames);
+      const rootCa = this.api.pki.trust('cluster');
+      const dependencies = { ...parts, certificates, rootCa, aggregateRules };
       if (kinds.length === 0) return runControllerManager(dependencies, signal);
       const controllers = kinds.map((Kind) => new Kind(dependencies));
       await parts.informers.start(signal);
@@ -118,7 +125,10 @@ export class TestCluster {
   async #run(
     user: string,
     source: string,
-    run: (parts: Omit<ControllerDependencies, 'rootCa' | 'aggregateRules'>, signal: AbortSignal) => Promise<void>,
+    run: (
+      parts: Omit<ControllerDependencies, 'certificates' | 'rootCa' | 'aggregateRules'>,
+      signal: AbortSignal,
+    ) => Promise<void>,
   ): Promise<{ stop(): Promise<void> }> {
     const client = restClient(this.api, user);
     this.watches.govern(client);
