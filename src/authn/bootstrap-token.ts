@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import {
   type BootstrapToken,
+  bootstrapTokenSecret,
   hasExpired,
   isBootstrapGroup,
   parseBootstrapToken,
@@ -8,7 +10,6 @@ import {
 import type { Secret as SecretObject } from '../api/generated/types.ts';
 import type { UserInfo } from '../api/user-info.ts';
 import type { Clock } from '../lib/clock.ts';
-import { Secret } from '../lib/secret.ts';
 import { forApiAudiences } from './api-audiences.ts';
 import type { AuthenticationResult, Authenticator } from './authenticator.ts';
 import type { TokenReviewer } from './token-reviewer.ts';
@@ -28,22 +29,29 @@ export interface BootstrapTokenOptions {
 
 const BOOTSTRAPPERS = 'system:bootstrappers';
 
-/** Compared with where there is no token of that id, so that a guess takes as long. */
-const NO_SECRET = new Secret('no secret at all');
-
 /**
  * Bootstrap tokens, by Kubernetes' rules: a node that joins shows one until it has a certificate. Anything that is not `ID.SECRET` in form is
  * left to others; a guess is answered alike whether the id exists or not. A token ends with its time or its Secret.
  */
 export function bootstrapTokenAuthenticator(options: BootstrapTokenOptions): Authenticator & TokenReviewer {
   const { apiAudiences, tokens, clock } = options;
+  // Read and compared where there is no Secret of that name, so that a guess takes as long.
+  const decoy = bootstrapTokenSecret({
+    id: 'nobody',
+    secret: randomBytes(8).toString('hex'),
+    expiresAt: undefined,
+    description: '',
+    extraGroups: [],
+    nodeName: undefined,
+    singleUse: true,
+  });
 
   const judge = async (text: string): Promise<AuthenticationResult | undefined> => {
     const given = parseBootstrapToken(text);
     if (given === undefined) return undefined;
     const found = await tokens.get(given.id);
-    const token = found === undefined ? undefined : readBootstrapToken(found);
-    const isRight = (token?.secret ?? NO_SECRET).equals(given.secret);
+    const token = readBootstrapToken(found ?? decoy);
+    const isRight = token?.secret.equals(given.secret) === true && found !== undefined;
     const why = token === undefined || !isRight ? 'no such token' : whyRefused(token, clock.now());
     if (token === undefined || why !== undefined) throw unauthorized(`bootstrap token ${given.id}: ${why}`);
     return {
