@@ -1,9 +1,9 @@
+import { KUBELET_CLIENT_SIGNER } from '../api/certificates/signers.ts';
 import { isBootstrapUser } from '../api/core/bootstrap-token.ts';
 import type { CertificateSigningRequest } from '../api/generated/types.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './plugin.ts';
 import { groupResource, refusal } from './refuse.ts';
 
-const SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
 const REQUESTS = 'certificatesigningrequests.certificates.k8s.io';
 
 /** Questions about oneself: nothing is stored. */
@@ -23,11 +23,11 @@ export const bootstrapTokenRestriction: AdmissionPlugin = {
     if (operation === 'CREATE' && subresource === '') {
       if (SELF_REVIEWS.has(resource)) return;
       const request = resource === REQUESTS ? (object as unknown as CertificateSigningRequest | undefined) : undefined;
-      if (request?.spec.signerName === SIGNER) return;
+      if (request?.spec.signerName === KUBELET_CLIENT_SIGNER) return;
     }
     throw refusal(
       attributes,
-      `a bootstrap token may only create certificate signing requests for the signer ${SIGNER}`,
+      `a bootstrap token may only create certificate signing requests for the signer ${KUBELET_CLIENT_SIGNER}`,
     );
   },
 };

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { KUBELET_CLIENT_SIGNER } from '../../src/api/certificates/signers.ts';
 import type { CertificateSigningRequest } from '../../src/api/generated/types.ts';
 import { run } from '../support/run.ts';
 import type { ApiAnswer, ApiClient } from './support/api-client.ts';
@@ -23,7 +23,7 @@ after(async () => {
 
 const SECRETS = '/api/v1/namespaces/kube-system/secrets';
 const CSRS = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
-const KUBELET_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
+
 const UNAUTHORIZED = { status: 401, message: 'Unauthorized' };
 
 let made = 0;
@@ -68,7 +68,7 @@ function csr(name: string, pkcs10: string, over: object = {}) {
     apiVersion: 'certificates.k8s.io/v1',
     kind: 'CertificateSigningRequest',
     metadata: { name },
-    spec: { signerName: KUBELET_SIGNER, request: pkcs10, usages: ['digital signature', 'client auth'], ...over },
+    spec: { signerName: KUBELET_CLIENT_SIGNER, request: pkcs10, usages: ['digital signature', 'client auth'], ...over },
   };
 }
 
@@ -156,7 +156,7 @@ describe('a bootstrap token', () => {
     const client = with_(token);
     await target.cluster.until('the role to count', async () => (await client.send(SECRETS)).status === 200);
     const pkcs10 = await certificateRequest('/O=system:nodes/CN=system:node:x');
-    const only = `a bootstrap token may only create certificate signing requests for the signer ${KUBELET_SIGNER}`;
+    const only = `a bootstrap token may only create certificate signing requests for the signer ${KUBELET_CLIENT_SIGNER}`;
     const rbac = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
     const attempts: readonly [path: string, body: object][] = [
       [CSRS, csr('other', pkcs10, { signerName: 'kubernetes.io/kube-apiserver-client' })],
@@ -201,69 +201,22 @@ describe('a bootstrap token', () => {
     }
   });
 
-  it('ends with its Secret, and with its time, also where a watch goes on', async () => {
-    for (const end of [
-      (path: string) => target.admin.send(path, { method: 'DELETE' }),
-      (path: string) =>
-        target.admin.send(path, {
-          method: 'PATCH',
-          headers: { 'content-type': 'application/merge-patch+json' },
-          body: { stringData: { expiration: new Date().toISOString() } },
-        }),
-      (path: string) =>
-        target.admin.send(path, {
-          method: 'PATCH',
-          headers: { 'content-type': 'application/merge-patch+json' },
-          body: { stringData: { 'token-secret': 'fedcba9876543210' } },
-        }),
-    ]) {
-      const token = await createToken();
-      const watch = await openWatch(token);
-      assert.equal((await end(`${SECRETS}/bootstrap-token-${token.slice(0, 6)}`)).status, 200);
-      await watch.ended;
-      assert.deepEqual(said(await with_(token).send(CSRS)), UNAUTHORIZED);
-    }
-  });
-
   it('is in no log', async () => {
     const token = await createToken();
     await with_(token).send(CSRS);
     await with_(`${token.slice(0, 7)}fedcba9876543210`).send(CSRS);
-    const audit = await readFile(join(target.cluster.dataDirectory, 'audit.log'), 'utf8');
+    await target.admin.send('/api/v1/nodes?limit=7');
+    // It is written a moment later, in order.
+    const audit = await target.cluster.until('the audit log', async () => {
+      const text = await readFile(join(target.cluster.dataDirectory, 'audit.log'), 'utf8');
+      return text.includes('/api/v1/nodes?limit=7') && text;
+    });
     assert.ok(audit.includes(`system:bootstrap:${token.slice(0, 6)}`));
     for (const secret of ['0123456789abcdef', 'fedcba9876543210']) {
       assert.ok(!audit.includes(secret) && !target.cluster.output().includes(secret));
     }
   });
 });
-
-/** A watch that has begun; `ended` resolves when the server ends it, and rejects when that takes long. */
-async function openWatch(token: string): Promise<{ readonly ended: Promise<void> }> {
-  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
-  const began = Promise.withResolvers<void>();
-  const sent = request(
-    {
-      ...target.tls(),
-      agent: false,
-      host: '127.0.0.1',
-      port: target.port,
-      path: `${CSRS}?watch=true`,
-      headers: { authorization: `Bearer ${token}` },
-    },
-    (answer) => {
-      answer.resume();
-      if (answer.statusCode === 200) began.resolve();
-      else began.reject(new Error(`${answer.statusCode}`));
-      answer.once('close', resolve);
-    },
-  );
-  sent.once('error', began.reject);
-  sent.end();
-  await began.promise;
-  const timer = setTimeout(() => reject(new Error('the watch goes on')), 10_000);
-  void ended.finally(() => clearTimeout(timer)).catch(() => sent.destroy());
-  return { ended };
-}
 
 describe('a used token', () => {
   const node = (name: string): Promise<string> => certificateRequest(`/O=system:nodes/CN=system:node:${name}`);
