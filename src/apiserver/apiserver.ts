@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { createTlsListener, type TlsListener } from '../pki/listener.ts';
+import { Anchors } from './anchors.ts';
 import { Authentication } from './authentication.ts';
 import { bootstrapObjects } from './bootstrap/bootstrap.ts';
 import { Deadlines } from './deadlines.ts';
@@ -56,6 +57,7 @@ class Server implements Apiserver {
       admission: dependencies.admission,
       clock,
       closing: this.#closing.signal,
+      anchors: new Anchors(dependencies.caches),
       uuid: dependencies.uuid,
       randomSuffix: dependencies.randomSuffix,
       hooks: kindHooks(this.#services, dependencies.clock),
@@ -64,6 +66,7 @@ class Server implements Apiserver {
     this.#kubelets = new KubeletClient({
       ca: dependencies.kubelets.ca,
       identity: dependencies.kubelets.identity,
+      anchors: this.#context.anchors,
       egress: new EgressSelector(dependencies.kubelets.dialers),
       observer,
       log,

@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { nodeAnchor } from '../authz/node/node-identity.ts';
 import { deadline } from '../lib/deadline.ts';
 import { CausewayError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
@@ -18,6 +19,7 @@ import { kubeletVerification, verifyKubelet } from '../pki/kubelet-identity.ts';
 import { negotiated } from '../pki/negotiated.ts';
 import { describeTlsFailure } from '../pki/tls-failure.ts';
 import type { TrustSource } from '../pki/trust.ts';
+import type { Anchors } from './anchors.ts';
 import type { EgressSelector, RouteNode } from './egress-selector.ts';
 import { limits } from './limits.ts';
 
@@ -27,6 +29,7 @@ export interface KubeletClientOptions {
   /** What the apiserver shows to kubelets. */
   readonly identity: CertificateSource;
   readonly egress: EgressSelector;
+  readonly anchors: Anchors;
   readonly observer: PathObserver;
   readonly log: Log;
   /** A kubelet could not be reached or verified. */
@@ -122,6 +125,7 @@ export class KubeletClient {
         ...shownCertificate(socket),
       });
       socket.once('close', close);
+      socket.once('close', this.#endWithNode(socket, node));
       return socket;
     } catch (error) {
       const reason = error instanceof CausewayError ? error.message : describeTlsFailure(error);
@@ -130,6 +134,14 @@ export class KubeletClient {
       if (error instanceof CausewayError) throw error;
       throw new CausewayError('BadGateway', reason, { cause: error });
     }
+  }
+
+  /** A connection that was verified for one Node object ends with it, and all that goes through it. The answer stops that. */
+  #endWithNode(socket: TLSSocket, node: RouteNode): () => void {
+    return this.#options.anchors.hold([nodeAnchor(node.name, node.uid)], (endsAt) => {
+      if (endsAt > 0) return;
+      socket.destroy(new CausewayError('BadGateway', `node ${JSON.stringify(node.name)} was removed from the cluster`));
+    });
   }
 
   #handshake(raw: Duplex, node: RouteNode, signal: AbortSignal): Promise<TLSSocket> {

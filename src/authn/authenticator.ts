@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { UserInfo } from '../api/user-info.ts';
+import type { CredentialAnchor } from './credential-anchor.ts';
 
 /** What an authenticator may look at. The certificate is what the TLS layer proved, never what a header says. */
 export interface Credentials {
@@ -23,6 +24,8 @@ export interface AuthenticationResult {
   readonly method: string;
   /** When the credential ends, in ms since the epoch; streams and watches end with it. */
   readonly expiresAt?: number;
+  /** Objects that it hangs on: streams and watches end with them as well. */
+  readonly anchors?: readonly CredentialAnchor[];
 }
 
 /**

@@ -68,7 +68,12 @@ describe('service-account tokens', () => {
   it('make the user that Kubernetes makes', async () => {
     const test = setup();
     const { token, credentialId, expiresAt } = test.issuer.issue(SUBJECT, { audiences: [], expirationSeconds: 3600 });
-    assert.deepEqual(await test.ask(token), {
+    const { anchors = [], ...result } = (await test.ask(token)) ?? assert.fail('it was not accepted');
+    assert.deepEqual(
+      anchors.map(({ resource, namespace, name }) => `${resource} ${namespace}/${name}`),
+      ['serviceaccounts default/web', 'pods default/web-0'],
+    );
+    assert.deepEqual(result, {
       user: {
         username: 'system:serviceaccount:default:web',
         uid: 'sa-1',

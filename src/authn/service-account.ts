@@ -4,9 +4,15 @@ import { type CausewayError, ProtocolError } from '../lib/errors.ts';
 import type { ServiceAccountKeys } from '../pki/service-account-keys.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { BoundObject, BoundObjectReader } from './bound-object-reader.ts';
+import type { CredentialAnchor } from './credential-anchor.ts';
 import { parseToken, verifyToken } from './json-web-token.ts';
 import { MAX_TOKEN_BYTES } from './limits.ts';
-import { readClaims, type ServiceAccountClaims, serviceAccountName } from './service-account-claims.ts';
+import {
+  type BoundReference,
+  readClaims,
+  type ServiceAccountClaims,
+  serviceAccountName,
+} from './service-account-claims.ts';
 import type { ReviewedToken, TokenReviewer } from './token-reviewer.ts';
 import { unauthorized } from './unauthorized.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
@@ -52,7 +58,13 @@ export function serviceAccountAuthenticator(options: ServiceAccountOptions): Aut
     const audiences = wanted.filter((audience) => claims.audiences.includes(audience));
     if (audiences.length === 0) throw unauthorized('token: it is for another audience');
     await checkBindings(claims, options.objects, now);
-    return { user: userOf(claims), method: 'service-account', expiresAt: claims.expires * 1000, audiences };
+    return {
+      user: userOf(claims),
+      method: 'service-account',
+      expiresAt: claims.expires * 1000,
+      anchors: anchorsOf(claims),
+      audiences,
+    };
   };
 
   return {
@@ -68,33 +80,59 @@ export function serviceAccountAuthenticator(options: ServiceAccountOptions): Aut
   };
 }
 
-/** Throws `Unauthorized` when the service account, or what the token is bound to, is gone or was made anew. */
-async function checkBindings(claims: ServiceAccountClaims, objects: BoundObjectReader, now: number): Promise<void> {
-  const { namespace, serviceAccount, secret, pod, node } = claims;
-  const [foundAccount, foundSecret, foundPod, foundNode] = await Promise.all([
-    objects.get('serviceaccounts', namespace, serviceAccount.name),
-    secret && objects.get('secrets', namespace, secret.name),
-    pod && objects.get('pods', namespace, pod.name),
-    // A pod's token names its node for information; the pod's end is its end.
-    pod === undefined && node ? objects.get('nodes', '', node.name) : undefined,
-  ]);
-  const refused =
-    refusal('service account', foundAccount, serviceAccount.uid, now) ??
-    (secret && refusal('secret', foundSecret, secret.uid, now)) ??
-    (pod && refusal('pod', foundPod, pod.uid, now)) ??
-    (pod === undefined && node ? refusal('node', foundNode, node.uid, now) : undefined);
-  if (refused !== undefined) throw refused;
+/** An object that a token is bound to, and what it is called in a refusal. */
+interface Binding extends BoundReference {
+  readonly what: string;
+  readonly resource: CredentialAnchor['resource'];
+  readonly namespace: string;
 }
 
-function refusal(what: string, found: BoundObject | undefined, uid: string, now: number): CausewayError | undefined {
+function bindingsOf(claims: ServiceAccountClaims): readonly Binding[] {
+  const { namespace, serviceAccount, secret, pod, node } = claims;
+  return [
+    { what: 'service account', resource: 'serviceaccounts', namespace, ...serviceAccount },
+    ...(secret === undefined ? [] : [{ what: 'secret', resource: 'secrets', namespace, ...secret } as const]),
+    ...(pod === undefined ? [] : [{ what: 'pod', resource: 'pods', namespace, ...pod } as const]),
+    // A pod's token names its node for information; the pod's end is its end.
+    ...(pod !== undefined || node === undefined
+      ? []
+      : [{ what: 'node', resource: 'nodes', namespace: '', ...node } as const]),
+  ];
+}
+
+/** Throws `Unauthorized` when the service account, or what the token is bound to, is gone or was made anew. */
+async function checkBindings(claims: ServiceAccountClaims, objects: BoundObjectReader, now: number): Promise<void> {
+  const bindings = bindingsOf(claims);
+  const found = await Promise.all(
+    bindings.map(({ resource, namespace, name }) => objects.get(resource, namespace, name)),
+  );
+  for (const [i, binding] of bindings.entries()) {
+    const refused = refusal(binding, found[i], now);
+    if (refused !== undefined) throw refused;
+  }
+}
+
+function refusal({ what, uid }: Binding, found: BoundObject | undefined, now: number): CausewayError | undefined {
   if (found === undefined) return unauthorized(`token: its ${what} does not exist`);
   if (found.uid !== uid) return unauthorized(`token: its ${what} was deleted and made again`);
-  const deleted = found.deletionTimestamp;
-  // `!(…)` so that a time that cannot be parsed refuses.
-  if (deleted !== undefined && !(Date.parse(deleted) + LEEWAY_MS > now)) {
-    return unauthorized(`token: its ${what} is being deleted`);
-  }
-  return undefined;
+  return now < endOf(found.deletionTimestamp) ? undefined : unauthorized(`token: its ${what} is being deleted`);
+}
+
+/** When the token of an object that is being deleted ends. A time that cannot be parsed has passed. */
+function endOf(deletionTimestamp: string | undefined): number {
+  if (deletionTimestamp === undefined) return Number.POSITIVE_INFINITY;
+  const deleted = Date.parse(deletionTimestamp);
+  return Number.isNaN(deleted) ? 0 : deleted + LEEWAY_MS;
+}
+
+/** The same for what lasts longer than a request: it ends as soon as the token would be refused. */
+function anchorsOf(claims: ServiceAccountClaims): readonly CredentialAnchor[] {
+  return bindingsOf(claims).map(({ resource, namespace, name, uid }) => ({
+    resource,
+    namespace,
+    name,
+    endsAt: (object) => (object?.metadata.uid === uid ? endOf(object.metadata.deletionTimestamp) : 0),
+  }));
 }
 
 function userOf(claims: ServiceAccountClaims): UserInfo {

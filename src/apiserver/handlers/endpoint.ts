@@ -6,6 +6,7 @@ import type { ResourceDefinition } from '../../api/scheme.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { storageKey } from '../../storage/keys.ts';
 import type { Store } from '../../storage/store.ts';
+import type { Anchors } from '../anchors.ts';
 import type { Machinery } from '../machinery.ts';
 import type { ApiRequest } from '../request.ts';
 import { ConvertedCache } from '../versions/converted-cache.ts';
@@ -22,6 +23,8 @@ export interface HandlerContext {
   readonly clock: Clock;
   /** Aborts when the server closes: watches and streams end with it. */
   readonly closing: AbortSignal;
+  /** What watches, streams and connections to kubelets hang on. */
+  readonly anchors: Anchors;
   readonly uuid: () => string;
   /** Random lower-case letters and digits, for `generateName`. */
   readonly randomSuffix: (length: number) => string;

@@ -90,7 +90,7 @@ export async function watchObjects(context: HandlerContext, endpoint: Endpoint, 
       endsAt: context.clock.now() + maxMs,
       signal: life.signal,
     });
-    await sendEvents(stream, format, begin(), request);
+    await sendEvents(stream, format, begin(), request, life.signal);
   } catch (error) {
     if (life.signal.aborted && !request.signal.aborted) {
       // Its time was over before it had begun.
@@ -114,6 +114,7 @@ async function sendEvents(
   format: FrameFormat | undefined,
   writer: BodyWriter,
   request: ApiRequest,
+  signal: AbortSignal,
 ): Promise<void> {
   for await (const batch of stream) {
     let writable = true;
@@ -123,7 +124,7 @@ async function sendEvents(
       writer.abort();
       return;
     }
-    if (!writable) await writer.drained();
+    if (!writable) await writer.drained(signal);
   }
   if (!request.signal.aborted) writer.end();
 }

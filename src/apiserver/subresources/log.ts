@@ -127,7 +127,7 @@ async function stream(
   const writer = request.exchange.stream(200, { 'content-type': 'text/plain' });
   try {
     for await (const chunk of response) {
-      if (!writer.write(chunk)) await writer.drained();
+      if (!writer.write(chunk)) await writer.drained(signal);
     }
     writer.end();
   } catch {

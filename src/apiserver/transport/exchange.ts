@@ -23,8 +23,8 @@ export interface BodyWriter {
   write(bytes: Uint8Array): boolean;
   /** Bytes queued here that the peer's side has not taken. */
   readonly backlog: number;
-  /** Resolves when writing makes sense again, or the exchange ended. */
-  drained(): Promise<void>;
+  /** Resolves when writing makes sense again, when the exchange ended, or when `signal` aborts. */
+  drained(signal: AbortSignal): Promise<void>;
   end(): void;
   /** Ends the response so that the client sees that it is not whole. */
   abort(): void;

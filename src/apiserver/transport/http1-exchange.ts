@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { limits } from '../limits.ts';
 import { readBody } from './body-reader.ts';
+import { drained } from './drained.ts';
 import type { BodyWriter, Connection, Exchange, ResponseHeaders, Upgrade } from './exchange.ts';
 
 const ignore = (): void => undefined;
@@ -142,16 +143,8 @@ class Http1BodyWriter implements BodyWriter {
     return this.#response.write(bytes);
   }
 
-  drained(): Promise<void> {
-    const response = this.#response;
-    if (!response.writableNeedDrain || response.destroyed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        response.off('drain', done).off('close', done);
-        resolve();
-      };
-      response.on('drain', done).on('close', done);
-    });
+  drained(signal: AbortSignal): Promise<void> {
+    return drained(this.#response, signal);
   }
 
   end(): void {

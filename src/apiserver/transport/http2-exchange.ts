@@ -1,5 +1,6 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream, sensitiveHeaders } from 'node:http2';
 import { readBody } from './body-reader.ts';
+import { drained } from './drained.ts';
 import type { BodyWriter, Connection, Exchange, ResponseHeaders, Upgrade } from './exchange.ts';
 
 const ignore = (): void => undefined;
@@ -132,16 +133,8 @@ class Http2BodyWriter implements BodyWriter {
     return this.#stream.write(bytes);
   }
 
-  drained(): Promise<void> {
-    const stream = this.#stream;
-    if (!stream.writableNeedDrain || stream.destroyed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        stream.off('drain', done).off('close', done);
-        resolve();
-      };
-      stream.on('drain', done).on('close', done);
-    });
+  drained(signal: AbortSignal): Promise<void> {
+    return drained(this.#stream, signal);
   }
 
   end(): void {
