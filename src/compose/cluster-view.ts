@@ -8,6 +8,7 @@ import type { CachedObject, WatchCache, WatchCaches } from '../apiserver/watch-c
 import type { BootstrapTokenReader } from '../authn/bootstrap-token.ts';
 import type { BoundObject, BoundObjectReader } from '../authn/bound-object-reader.ts';
 import type { NodeGraph, NodeGraphResource } from '../authz/node/node-graph.ts';
+import { liveNodeUid, type NodeUids } from '../authz/node/node-identity.ts';
 import type { ClusterRole, ClusterRoleBinding, RbacReader, Role, RoleBinding } from '../authz/rbac/objects.ts';
 import { namespacePrefix, storageKey } from '../storage/keys.ts';
 import type { Store } from '../storage/store.ts';
@@ -92,6 +93,28 @@ export function bootstrapTokens(caches: WatchCaches, scheme: Scheme): BootstrapT
       const found = await secrets.get(BOOTSTRAP_TOKEN_NAMESPACE, bootstrapTokenSecretName(tokenId));
       return objectOf(found) as Secret | undefined;
     },
+  };
+}
+
+/** Which Nodes are part of the cluster, in step with the cache: a node's rights end when it is deleted. */
+export async function followNodes(caches: WatchCaches, scheme: Scheme): Promise<NodeUids> {
+  const uids = new Map<string, string>();
+  const put = (name: string, node: KubeObject | undefined): void => {
+    const uid = liveNodeUid(node);
+    if (uid === undefined) uids.delete(name);
+    else uids.set(name, uid);
+  };
+  const cache = cacheOf(caches, scheme, '', 'nodes');
+  await cache.follow({
+    reset: (objects) => {
+      uids.clear();
+      for (const object of objects) put(object.name, object.object());
+    },
+    changed: (object, deleted) => put(object.name, deleted ? undefined : object.object()),
+  });
+  return {
+    uidOf: (node) => uids.get(node),
+    readUid: async (node) => liveNodeUid(objectOf(await cache.get('', node))),
   };
 }
 

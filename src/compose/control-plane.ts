@@ -45,6 +45,7 @@ import {
   boundObjects,
   cachedReader,
   followNodeGraph,
+  followNodes,
   followRbac,
   storedReader,
 } from './cluster-view.ts';
@@ -127,9 +128,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       Array.from({ length }, () => LETTERS[randomInt(LETTERS.length)]).join('');
 
     const graph = new NodeGraph();
-    const [rbacReader] = await Promise.all([followRbac(caches, scheme), followNodeGraph(caches, scheme, graph)]);
+    const [rbacReader, nodes] = await Promise.all([
+      followRbac(caches, scheme),
+      followNodes(caches, scheme),
+      followNodeGraph(caches, scheme, graph),
+    ]);
     const rbac = new RbacAuthorizer(rbacReader);
-    const node = new NodeAuthorizer(graph);
+    const node = new NodeAuthorizer(graph, nodes);
     const authorizer = new UnionAuthorizer([superuserAuthorizer, node, rbac]);
 
     const serviceAccounts = serviceAccountAuthenticator({

@@ -3,7 +3,7 @@ import { LEASES, NODES } from '../client/resources.ts';
 import type { RestClient } from '../client/rest-client.ts';
 import { type Clock, rfc3339Micro } from '../lib/clock.ts';
 import { backoff, sleep } from '../lib/deadline.ts';
-import { CausewayError, isCode } from '../lib/errors.ts';
+import { isCode, notFound } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type NodeFacts, nodeArchitecture, nodeStatus } from './node-status.ts';
@@ -53,7 +53,9 @@ export class NodeRegistration {
   }
 
   async #register(signal: AbortSignal): Promise<void> {
-    const node = await this.#describe(await this.#own(signal), signal);
+    const own = await this.#own(signal);
+    if (own === undefined) throw notFound('', 'nodes', this.#d.facts.nodeName);
+    const node = await this.#describe(own, signal);
     await this.#writeStatus(node, signal);
     await this.#renewLease(node.metadata.uid ?? '', signal);
   }
@@ -65,14 +67,16 @@ export class NodeRegistration {
       let gone = false;
       try {
         const node = await this.#own(signal);
-        await this.#renewLease(node.metadata.uid ?? '', signal);
-        await this.#writeStatus(node, signal);
+        gone = node === undefined;
+        if (node !== undefined) {
+          await this.#renewLease(node.metadata.uid ?? '', signal);
+          await this.#writeStatus(node, signal);
+        }
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
         failures++;
         this.#d.log.warn('the node could not renew its lease', { error: String(error) });
-        gone = isCode(error, 'NotFound');
       }
       if (!gone) continue;
       await this.#d.removed();
@@ -82,12 +86,16 @@ export class NodeRegistration {
     }
   }
 
-  /** The Node that this node's certificates are for. */
-  async #own(signal: AbortSignal): Promise<Node> {
+  /** The Node that this node's certificates are for; `undefined` when it is gone: then the apiserver refuses this node even this. */
+  async #own(signal: AbortSignal): Promise<Node | undefined> {
     const { client, facts, nodeUid } = this.#d;
-    const node = await client.get(NODES, '', facts.nodeName, signal);
-    if (node.metadata.uid === nodeUid()) return node;
-    throw new CausewayError('NotFound', `node ${facts.nodeName} is another one now`);
+    try {
+      const node = await client.get(NODES, '', facts.nodeName, signal);
+      return node.metadata.uid === nodeUid() ? node : undefined;
+    } catch (error) {
+      if (isCode(error, 'Forbidden') || isCode(error, 'NotFound')) return undefined;
+      throw error;
+    }
   }
 
   /** Labels that are missing, and the pods' network where the Node has none. */

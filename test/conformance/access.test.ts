@@ -96,7 +96,14 @@ describe('kubectl auth', () => {
       ]),
       '["system:serviceaccounts","system:serviceaccounts:default","system:authenticated"]',
     );
-    const asNode = ['--as=system:node:other', '--as-group=system:nodes'];
+    const nameless = ['--as=system:node:other', '--as-group=system:nodes'];
+    assert.match(
+      await cluster.refused(['get', 'pods', '--field-selector=spec.nodeName=other', ...nameless]),
+      /the credential of node "other" does not name the UID of its Node object$/,
+    );
+    await cluster.create({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'other' } });
+    const uid = await cluster.ok(['get', 'node', 'other', '-o', 'jsonpath={.metadata.uid}']);
+    const asNode = [...nameless, `--as-uid=${uid}`];
     assert.match(
       await cluster.refused(['get', 'pods', '--field-selector=spec.nodeName=this', ...asNode]),
       /^Error from server \(Forbidden\): pods is forbidden: User "system:node:other" cannot list resource "pods" in API group "" in the namespace "default"/,
@@ -104,6 +111,11 @@ describe('kubectl auth', () => {
     assert.equal(
       await cluster.ok(['get', 'pods', '-A', '--field-selector=spec.nodeName=other', '-o', 'name', ...asNode]),
       '',
+    );
+    await cluster.ok(['delete', 'node', 'other']);
+    assert.match(
+      await cluster.refused(['get', 'pods', '-A', '--field-selector=spec.nodeName=other', ...asNode]),
+      /node "other" is no longer part of the cluster$/,
     );
   });
 

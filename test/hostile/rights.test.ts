@@ -16,7 +16,6 @@ const PODS = '/api/v1/namespaces/default/pods';
 
 before(async () => {
   target = await startTarget();
-  node = target.client({ user: 'system:node:evil', groups: ['system:nodes'] });
   developer = target.client({ user: 'dev', groups: ['developers'] });
   await target.cluster.ok(['create', 'secret', 'generic', 'other-secret', '--from-literal=key=value']);
   await target.cluster.ok(['create', 'secret', 'generic', 'own-secret', '--from-literal=key=value']);
@@ -37,8 +36,9 @@ before(async () => {
       container: { envFrom: [...envFrom('other-secret'), { configMapRef: { name: 'other-config' } }] },
     }),
   );
-  const made = await node.send('/api/v1/nodes', { body: { metadata: { name: 'evil' } } });
+  const made = await target.admin.send('/api/v1/nodes', { body: { metadata: { name: 'evil' } } });
   assert.equal(made.status, 201, made.text);
+  node = target.client({ user: 'system:node:evil', groups: ['system:nodes'], uid: made.json.metadata.uid });
   // Without tolerating everything it would be evicted from a node that is not Ready.
   await target.cluster.create(
     shellPod('own', WAIT, {

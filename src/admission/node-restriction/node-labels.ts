@@ -18,7 +18,7 @@ const kubeletLabels = new Set([
 
 type Labels = Readonly<Record<string, string>> | undefined;
 
-/** The labels that differ and that a node may not set, change or remove: it would draw other pods' work to itself. Sorted. */
+/** Those that differ and that a node may not set, change or remove: it would draw other pods' work to itself. Sorted. */
 export function forbiddenLabels(now: Labels, before: Labels): string[] {
   const a = new Map(Object.entries(now ?? {}));
   const b = new Map(Object.entries(before ?? {}));
@@ -29,7 +29,7 @@ export function forbiddenLabels(now: Labels, before: Labels): string[] {
 function isForbidden(key: string): boolean {
   const slash = key.indexOf('/');
   const domain = slash < 0 ? '' : key.slice(0, slash);
-  if (isUnder(domain, 'node-restriction.kubernetes.io')) return true;
+  if (isUnder(domain, 'node-restriction.kubernetes.io') || isUnder(domain, 'causeway.dev')) return true;
   if (!isUnder(domain, 'kubernetes.io') && !isUnder(domain, 'k8s.io')) return false;
   const own = isUnder(domain, 'kubelet.kubernetes.io') || isUnder(domain, 'node.kubernetes.io');
   return !own && !kubeletLabels.has(key);

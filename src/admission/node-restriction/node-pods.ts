@@ -12,7 +12,7 @@ export async function admitPod(reader: ObjectReader, node: string, attributes: A
   const me = `node ${JSON.stringify(node)}`;
   switch (attributes.operation) {
     case 'CREATE':
-      return admitMirrorPod(reader, node, attributes);
+      return admitMirrorPod(node, attributes);
     case 'DELETE': {
       const pod = await existingPod(reader, attributes, attributes.name);
       if (pod.spec?.nodeName !== node) {
@@ -28,7 +28,7 @@ export async function admitPod(reader: ObjectReader, node: string, attributes: A
   }
 }
 
-async function admitMirrorPod(reader: ObjectReader, node: string, attributes: AdmissionAttributes): Promise<void> {
+function admitMirrorPod(node: string, attributes: AdmissionAttributes): void {
   const me = `node ${JSON.stringify(node)}`;
   const { object } = attributes;
   const pod = object as unknown as Pod;
@@ -38,7 +38,7 @@ async function admitMirrorPod(reader: ObjectReader, node: string, attributes: Ad
   if (pod.spec?.nodeName !== node) {
     throw refusal(attributes, `${me} can only create pods with spec.nodeName set to itself`);
   }
-  await checkOwner(reader, node, attributes, object);
+  checkOwner(node, attributes, object);
 
   const refs = podReferences(pod);
   const cannot = (what: string): Error => refusal(attributes, `${me} can not create pods that reference ${what}`);
@@ -54,12 +54,7 @@ async function admitMirrorPod(reader: ObjectReader, node: string, attributes: Ad
 }
 
 /** Exactly one owner: the Node itself, by its uid, so that the pod goes when the node goes and holds up nothing else. */
-async function checkOwner(
-  reader: ObjectReader,
-  node: string,
-  attributes: AdmissionAttributes,
-  pod: KubeObject,
-): Promise<void> {
+function checkOwner(node: string, attributes: AdmissionAttributes, pod: KubeObject): void {
   const me = `node ${JSON.stringify(node)}`;
   const [owner, ...others] = pod.metadata.ownerReferences ?? [];
   if (others.length > 0) {
@@ -74,11 +69,9 @@ async function checkOwner(
   if (owner.blockOwnerDeletion === true) {
     throw refusal(attributes, `${me} must not set blockOwnerDeletion on an owner reference`);
   }
-  const stored = await reader.get('', 'nodes', '', node);
-  if (stored === undefined) throw notFound('', 'nodes', node);
-  if (owner.uid !== stored.metadata.uid) {
-    throw refusal(attributes, `node ${node} UID mismatch: expected ${owner.uid} got ${stored.metadata.uid}`);
-  }
+  // The user's UID is that of its Node, by now.
+  const { uid } = attributes.user;
+  if (owner.uid !== uid) throw refusal(attributes, `node ${node} UID mismatch: expected ${owner.uid} got ${uid}`);
 }
 
 /** A node reports the status of its own pods, and changes nothing by it that others select or resolve by. */
@@ -94,12 +87,22 @@ export function admitPodStatus(node: string, attributes: AdmissionAttributes): v
   if (!isDeepStrictEqual(before.metadata?.labels ?? {}, now?.metadata?.labels ?? {})) {
     throw refusal(attributes, `${me} cannot update labels through pod status`);
   }
+  // Its owners, its finalizers, and that it is a mirror pod, are what others decide by.
+  if (!isDeepStrictEqual(settledMetadata(before), settledMetadata(now))) {
+    throw refusal(attributes, `${me} cannot update metadata through pod status`);
+  }
   if (!isDeepStrictEqual(before.status?.resourceClaimStatuses ?? [], now?.status?.resourceClaimStatuses ?? [])) {
     throw refusal(attributes, `${me} cannot update resource claim statuses`);
   }
   if (!isDeepStrictEqual(before.status?.extendedResourceClaimStatus, now?.status?.extendedResourceClaimStatus)) {
     throw refusal(attributes, `${me} cannot update extended resource claim statuses`);
   }
+}
+
+/** The metadata without what every write may change. */
+function settledMetadata(pod: Pod | undefined): unknown {
+  const { resourceVersion, generation, managedFields, ...rest } = pod?.metadata ?? {};
+  return rest;
 }
 
 export async function admitPodEviction(

@@ -8,7 +8,7 @@ import { NodeRestriction } from './node-restriction.ts';
 
 const nobody: Authorizer = { name: 'none', authorize: async () => ({ verdict: 'no-opinion', reason: '' }) };
 
-const storedNode: KubeObject = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1', uid: 'node-uid' } };
+const storedNode: KubeObject = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1', uid: 'uid-n1' } };
 const tokenVolume = (audience?: string): object => ({
   name: 'kube-api-access-x',
   projected: { sources: [{ serviceAccountToken: { path: 'token', ...(audience === undefined ? {} : { audience }) } }] },
@@ -126,6 +126,62 @@ test('a node cannot draw work to itself by labels or taints, nor have itself del
   assert.match(await refused('nodes', { object: owned }), /node "n1" is not allowed to set ownerReferences$/);
 });
 
+test('a node keeps neither itself in the cluster nor work coming, and gives itself no rights', async () => {
+  const changed = (metadata: object, spec?: object): Partial<AdmissionAttributes> => ({
+    operation: 'UPDATE',
+    object: {
+      ...storedNode,
+      metadata: { ...storedNode.metadata, ...metadata },
+      ...(spec === undefined ? {} : { spec }),
+    },
+    oldObject: storedNode,
+  });
+  await asN1('nodes', changed({ annotations: { 'volumes.kubernetes.io/x': 'true' } }, { podCIDR: '10.0.0.0/24' }));
+  for (const target of ['nodes', 'nodes/status']) {
+    const cases: [Partial<AdmissionAttributes>, RegExp][] = [
+      [changed({ finalizers: ['evil.example/stay'] }), /node "n1" is not allowed to modify finalizers$/],
+      [
+        changed({ annotations: { 'causeway.dev/allowed-addresses': '10.0.0.1' } }),
+        /node "n1" is not allowed to modify annotations of causeway.dev$/,
+      ],
+      [changed({ labels: { 'causeway.dev/trusted': '' } }), /is not allowed to modify labels: causeway.dev\/trusted$/],
+      [changed({}, { unschedulable: true }), /not allowed to modify unschedulable: a cordoned node stays so$/],
+      [
+        changed({}, { configSource: { configMap: { name: 'c' } } }),
+        /update configSource to a new non-nil configSource$/,
+      ],
+    ];
+    for (const [attempt, expected] of cases) assert.match(await refused(target, attempt), expected);
+  }
+  const annotated = { annotations: { 'causeway.dev/allowed-addresses': '10.0.0.1' } };
+  const given = { ...storedNode, metadata: { ...storedNode.metadata, ...annotated } };
+  await asN1('nodes/status', { operation: 'UPDATE', object: given, oldObject: given });
+  assert.match(
+    await refused('nodes', { operation: 'UPDATE', object: storedNode, oldObject: given }),
+    /annotations of causeway.dev$/,
+  );
+});
+
+test('a node writes nothing once its Node is gone, going or another one: its request may be older than that', async () => {
+  const asked = request('leases.coordination.k8s.io', {
+    namespace: 'kube-node-lease',
+    object: { metadata: { name: 'n1' } },
+    user: node('n1'),
+  });
+  const going = { ...storedNode, metadata: { ...storedNode.metadata, deletionTimestamp: '2026-11-24T10:00:00Z' } };
+  const other = { ...storedNode, metadata: { ...storedNode.metadata, uid: 'other' } };
+  const cases: [KubeObject[], RegExp][] = [
+    [[], /node "n1" is no longer part of the cluster$/],
+    [[going], /node "n1" is no longer part of the cluster$/],
+    [[other], /node "n1" was removed from the cluster, and another one has its name$/],
+  ];
+  for (const [stored, expected] of cases) {
+    const error = await refusalOf(new NodeRestriction(readerOf(...stored), nobody).admit(asked));
+    assert.equal(error.code, 'Forbidden');
+    assert.match(error.message, expected);
+  }
+});
+
 test('the status of its own pods only, and nothing else by it', async () => {
   const mine = pod('mine', 'n1');
   const status = { ...mine, status: { phase: 'Running' } };
@@ -140,6 +196,20 @@ test('the status of its own pods only, and nothing else by it', async () => {
     await refused('pods/status', { operation: 'UPDATE', object: relabelled, oldObject: mine }),
     /cannot update labels through pod status$/,
   );
+  for (const metadata of [
+    { finalizers: [] },
+    { ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'gone', uid: 'x' }] },
+    { annotations: { 'kubernetes.io/config.mirror': 'x' } },
+  ]) {
+    assert.match(
+      await refused('pods/status', {
+        operation: 'UPDATE',
+        object: { ...mine, metadata: { ...mine.metadata, ...metadata } },
+        oldObject: { ...mine, metadata: { ...mine.metadata, finalizers: ['batch.kubernetes.io/job-tracking'] } },
+      }),
+      /cannot update metadata through pod status$/,
+    );
+  }
   const claims = { ...mine, status: { resourceClaimStatuses: [{ name: 'a', resourceClaimName: 'gpu' }] } };
   assert.match(
     await refused('pods/status', { operation: 'UPDATE', object: claims, oldObject: mine }),
@@ -170,7 +240,7 @@ test('deleting and evicting: its own pods only', async () => {
 });
 
 test('a mirror pod: on itself, owned by its Node, and leading to nothing', async () => {
-  const owner = { apiVersion: 'v1', kind: 'Node', name: 'n1', uid: 'node-uid', controller: true };
+  const owner = { apiVersion: 'v1', kind: 'Node', name: 'n1', uid: 'uid-n1', controller: true };
   const mirror = (spec: object = {}, metadata: object = {}, nodeName = 'n1'): Partial<AdmissionAttributes> => ({
     object: {
       apiVersion: 'v1',
@@ -197,10 +267,7 @@ test('a mirror pod: on itself, owned by its Node, and leading to nothing', async
     [mirror({}, { ownerReferences: [{ ...owner, name: 'n2' }] }), /owner reference set to itself$/],
     [mirror({}, { ownerReferences: [{ ...owner, controller: false }] }), /controller owner reference/],
     [mirror({}, { ownerReferences: [{ ...owner, blockOwnerDeletion: true }] }), /must not set blockOwnerDeletion/],
-    [
-      mirror({}, { ownerReferences: [{ ...owner, uid: 'other' }] }),
-      /node n1 UID mismatch: expected other got node-uid$/,
-    ],
+    [mirror({}, { ownerReferences: [{ ...owner, uid: 'other' }] }), /node n1 UID mismatch: expected other got uid-n1$/],
     [mirror({ serviceAccountName: 'admin' }), /can not create pods that reference a service account$/],
     [mirror({ serviceAccount: 'admin' }), /can not create pods that reference a service account$/],
     [mirror({ volumes: [{ name: 'v', secret: { secretName: 's' } }] }), /reference secrets$/],
@@ -229,6 +296,10 @@ test('tokens: bound to a pod of its own, for the account that the pod runs as, f
     [token({}), /node requested token not bound to a pod$/],
     [
       token({ boundObjectRef: { apiVersion: 'v1', kind: 'Secret', name: 's', uid: 'u' } }),
+      /node requested token not bound to a pod$/,
+    ],
+    [
+      token({ boundObjectRef: { apiVersion: 'v1', kind: 'Node', name: 'n1', uid: 'uid-n1' } }),
       /node requested token not bound to a pod$/,
     ],
     [token({ boundObjectRef: { ...mine, uid: '' } }), /pod binding without a uid$/],

@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Node, PersistentVolumeClaim, ResourceSlice } from '../../api/generated/types.ts';
+import type { PersistentVolumeClaim, ResourceSlice } from '../../api/generated/types.ts';
 import type { Authorizer } from '../../authz/authorizer.ts';
-import { nodeNameOf } from '../../authz/node/node-identity.ts';
+import { liveNodeUid, nodeNameOf, whyNotPinned } from '../../authz/node/node-identity.ts';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../plugin.ts';
-import { groupResource, nameOf, refusal } from '../refuse.ts';
-import { forbiddenLabels } from './node-labels.ts';
+import { groupResource, refusal } from '../refuse.ts';
+import { admitNode } from './node-objects.ts';
 import { admitPod, admitPodEviction, admitPodStatus } from './node-pods.ts';
 import { admitToken } from './node-tokens.ts';
 
 /**
  * What a node may write: its own Node (but not the labels, taints and owners by which others judge it), the status of its own pods,
- * mirror pods, its lease, tokens for its own pods. The Node authoriser decides what it may ask for, this what it may say.
+ * mirror pods, its lease, tokens for its own pods; and nothing once its Node is gone. The Node authoriser decides what it may ask for, this what it may say.
  */
 export class NodeRestriction implements AdmissionPlugin {
   readonly name = 'NodeRestriction';
@@ -30,6 +30,10 @@ export class NodeRestriction implements AdmissionPlugin {
     if (node === '') {
       throw refusal(attributes, `could not determine node from user ${JSON.stringify(attributes.user.username)}`);
     }
+    // The body may have come a minute after the request was authorised.
+    const stored = await this.#reader.get('', 'nodes', '', node);
+    const gone = whyNotPinned(node, attributes.user.uid, liveNodeUid(stored));
+    if (gone !== undefined) throw refusal(attributes, gone);
     switch (groupResource(attributes)) {
       case 'pods':
         return this.#pods(node, attributes);
@@ -65,43 +69,6 @@ export class NodeRestriction implements AdmissionPlugin {
           `unexpected pod subresource "${attributes.subresource}", only 'status' and 'eviction' are allowed`,
         );
     }
-  }
-}
-
-function admitNode(node: string, attributes: AdmissionAttributes): void {
-  const me = `node ${JSON.stringify(node)}`;
-  const { operation, object, oldObject } = attributes;
-  const requested = nameOf(attributes);
-  if (requested !== node) {
-    throw refusal(attributes, `${me} is not allowed to modify node ${JSON.stringify(requested)}`);
-  }
-  if (object === undefined) return;
-  const now = object as unknown as Node;
-  const before = oldObject as unknown as Node | undefined;
-  const source = now.spec?.configSource;
-  if (operation === 'CREATE') {
-    if (source) throw refusal(attributes, `${me} is not allowed to create pods with a non-nil configSource`);
-    // An owner that does not exist makes the garbage collector delete the Node: a node may not delete itself.
-    if ((now.metadata?.ownerReferences ?? []).length > 0) {
-      throw refusal(attributes, `${me} is not allowed to set ownerReferences`);
-    }
-    const labels = forbiddenLabels(now.metadata?.labels, undefined);
-    if (labels.length > 0) {
-      throw refusal(attributes, `${me} is not allowed to set the following labels: ${labels.join(', ')}`);
-    }
-  } else if (operation === 'UPDATE') {
-    if (source && !isDeepStrictEqual(source, before?.spec?.configSource)) {
-      throw refusal(attributes, `${me} is not allowed to update configSource to a new non-nil configSource`);
-    }
-    if (!isDeepStrictEqual(now.spec?.taints ?? [], before?.spec?.taints ?? [])) {
-      throw refusal(attributes, `${me} is not allowed to modify taints`);
-    }
-    // CVE-2025-5187.
-    if (!isDeepStrictEqual(now.metadata?.ownerReferences ?? [], before?.metadata?.ownerReferences ?? [])) {
-      throw refusal(attributes, `${me} is not allowed to modify ownerReferences`);
-    }
-    const labels = forbiddenLabels(now.metadata?.labels, before?.metadata?.labels);
-    if (labels.length > 0) throw refusal(attributes, `is not allowed to modify labels: ${labels.join(', ')}`);
   }
 }
 

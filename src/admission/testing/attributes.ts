@@ -67,7 +67,7 @@ export function namespace(name: string, labels: Record<string, string> = {}, pha
 }
 
 export function node(name: string): UserInfo {
-  return { username: `system:node:${name}`, groups: ['system:nodes', 'system:authenticated'] };
+  return { username: `system:node:${name}`, uid: `uid-${name}`, groups: ['system:nodes', 'system:authenticated'] };
 }
 
 /** The error that refuses; fails the test when nothing does. */

@@ -3,7 +3,7 @@ import type { Attributes, Authorizer, Decision, RuleResolver } from '../authoriz
 import { nodeRules } from '../rbac/bootstrap-cluster-roles.ts';
 import { ruleAllows } from '../rbac/rule-match.ts';
 import type { NodeGraph, RelatedResource } from './node-graph.ts';
-import { nodeNameOf } from './node-identity.ts';
+import { type NodeUids, nodeNameOf, whyNotPinned } from './node-identity.ts';
 
 /** What is asked, with the node that asks. */
 type Check = (node: string, attributes: Attributes) => Decision;
@@ -11,26 +11,33 @@ type Check = (node: string, attributes: Attributes) => Decision;
 const allow: Decision = { verdict: 'allow', reason: '' };
 
 /**
- * Lets a node do what a kubelet needs, on its own objects: itself, its pods, and what those pods refer to. It has no opinion about
- * other users, and never denies: RBAC may allow a node more. What a node may write into its objects is NodeRestriction's concern.
+ * Lets a node do what a kubelet needs, on its own objects: itself, its pods, and what those pods refer to. RBAC may allow a node more.
+ * A node whose Node object is gone, or is not the one that the credential names, is denied everything, whatever RBAC says. It has no opinion
+ * about other users. What a node may write into its objects is NodeRestriction's concern.
  */
 export class NodeAuthorizer implements Authorizer, RuleResolver {
   readonly name = 'Node';
   readonly #checks: ReadonlyMap<string, Check>;
+  readonly #nodes: NodeUids;
 
-  constructor(graph: NodeGraph) {
+  constructor(graph: NodeGraph, nodes: NodeUids) {
     this.#checks = checksOver(graph);
+    this.#nodes = nodes;
   }
 
-  authorize(attributes: Attributes): Promise<Decision> {
-    return Promise.resolve(this.decide(attributes));
-  }
-
-  /** `authorize` without the promise. */
-  decide(attributes: Attributes): Decision {
+  async authorize(attributes: Attributes): Promise<Decision> {
     const node = nodeNameOf(attributes.user);
     if (node === undefined) return noOpinion('');
-    if (node === '') return noOpinion(`unknown node for user ${JSON.stringify(attributes.user.username)}`);
+    const { username, uid } = attributes.user;
+    if (node === '') return deny(`unknown node for user ${JSON.stringify(username)}`);
+    if (whyNotPinned(node, uid, this.#nodes.uidOf(node)) !== undefined) {
+      const gone = whyNotPinned(node, uid, await this.#nodes.readUid(node));
+      if (gone !== undefined) return deny(gone);
+    }
+    return this.#decide(node, attributes);
+  }
+
+  #decide(node: string, attributes: Attributes): Decision {
     if (attributes.resourceRequest) {
       const check = this.#checks.get(`${attributes.apiGroup}/${attributes.resource}`);
       if (check !== undefined) return check(node, attributes);
@@ -182,6 +189,10 @@ function selects(attributes: Attributes, key: string, value: string): boolean {
   return (attributes.fieldSelector ?? []).some(
     (term) => term.key === key && term.operator === '=' && term.value === value,
   );
+}
+
+function deny(reason: string): Decision {
+  return { verdict: 'deny', reason };
 }
 
 function noOpinion(reason: string): Decision {
