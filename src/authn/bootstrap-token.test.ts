@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Secret } from '../api/generated/types.ts';
+import type { KubeObject } from '../api/object.ts';
 import { CausewayError } from '../lib/errors.ts';
 import { bootstrapTokenAuthenticator } from './bootstrap-token.ts';
 import { whyUnauthorized } from './unauthorized.ts';
@@ -31,6 +32,13 @@ const open = (secret: Secret | undefined) =>
     clock: { now: () => NOW },
   });
 
+/** Who it is, without the anchors. */
+async function accepted(secret: Secret): Promise<unknown> {
+  const found = await open(secret).authenticate({ ...rest, bearerToken: TOKEN });
+  const { anchors: _, ...result } = found ?? assert.fail('it was refused');
+  return result;
+}
+
 /** Why the log says that it was refused; the caller learns `Unauthorized` alone. */
 async function why(secret: Secret | undefined, bearerToken = TOKEN): Promise<string> {
   const error = await open(secret)
@@ -46,20 +54,42 @@ async function why(secret: Secret | undefined, bearerToken = TOKEN): Promise<str
 
 describe('a bootstrap token', () => {
   it('authenticates as Kubernetes says, until it expires', async () => {
-    assert.deepEqual(await open(secretOf()).authenticate({ ...rest, bearerToken: TOKEN }), {
+    assert.deepEqual(await accepted(secretOf()), {
       user: { username: 'system:bootstrap:abcdef', groups: ['system:bootstrappers'] },
       method: 'bootstrap-token',
       expiresAt: NOW + 3_600_000,
     });
     const groups = 'system:bootstrappers:b,system:bootstrappers:a,system:bootstrappers:b';
     const secret = secretOf({ 'auth-extra-groups': groups, expiration: '' });
-    assert.deepEqual(await open(secret).authenticate({ ...rest, bearerToken: TOKEN }), {
+    assert.deepEqual(await accepted(secret), {
       user: {
         username: 'system:bootstrap:abcdef',
         groups: ['system:bootstrappers', 'system:bootstrappers:a', 'system:bootstrappers:b'],
       },
       method: 'bootstrap-token',
     });
+  });
+
+  it('ends what it opened with its Secret, and by the time that this says now', async () => {
+    const found = await open(secretOf()).authenticate({ ...rest, bearerToken: TOKEN });
+    const [anchor, ...others] = found?.anchors ?? [];
+    assert.equal(others.length, 0);
+    assert.deepEqual(
+      [anchor?.resource, anchor?.namespace, anchor?.name],
+      ['secrets', 'kube-system', 'bootstrap-token-abcdef'],
+    );
+    const endsAt = (secret: Secret | undefined) => anchor?.endsAt(secret as unknown as KubeObject | undefined);
+    assert.equal(endsAt(secretOf()), NOW + 3_600_000);
+    assert.equal(endsAt(secretOf({ expiration: '2026-11-24T08:01:00Z' })), NOW + 60_000);
+    assert.equal(endsAt(secretOf({ expiration: '' })), Number.POSITIVE_INFINITY);
+    for (const ended of [
+      undefined,
+      secretOf({ expiration: '2026-11-24T07:59:59Z' }),
+      secretOf({ 'token-secret': 'ffffffffffffffff' }),
+      secretOf({ 'usage-bootstrap-authentication': 'false' }),
+    ]) {
+      assert.equal(endsAt(ended), 0);
+    }
   });
 
   it('leaves to others what has not its form', async () => {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import {
+  BOOTSTRAP_TOKEN_NAMESPACE,
   type BootstrapToken,
   bootstrapTokenSecret,
+  bootstrapTokenSecretName,
   hasExpired,
   isBootstrapGroup,
   parseBootstrapToken,
@@ -12,6 +14,7 @@ import type { UserInfo } from '../api/user-info.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forApiAudiences } from './api-audiences.ts';
 import type { AuthenticationResult, Authenticator } from './authenticator.ts';
+import type { CredentialAnchor } from './credential-anchor.ts';
 import type { TokenReviewer } from './token-reviewer.ts';
 import { unauthorized } from './unauthorized.ts';
 
@@ -58,6 +61,7 @@ export function bootstrapTokenAuthenticator(options: BootstrapTokenOptions): Aut
       user: userOf(token),
       method: 'bootstrap-token',
       ...(token.expiresAt === undefined ? {} : { expiresAt: token.expiresAt }),
+      anchors: [anchorOf(token, clock)],
     };
   };
 
@@ -67,6 +71,20 @@ export function bootstrapTokenAuthenticator(options: BootstrapTokenOptions): Aut
     reviewToken: async (token, audiences) => {
       const result = await judge(token);
       return result && forApiAudiences(result, audiences, apiAudiences);
+    },
+  };
+}
+
+/** What lasts longer than a request ends with the Secret, when that says so, and when the token's time is made shorter. */
+function anchorOf(token: BootstrapToken, clock: Clock): CredentialAnchor {
+  return {
+    resource: 'secrets',
+    namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+    name: bootstrapTokenSecretName(token.id),
+    endsAt: (object) => {
+      const now = object === undefined ? undefined : readBootstrapToken(object as unknown as SecretObject);
+      if (now === undefined || !now.secret.equals(token.secret.reveal())) return 0;
+      return whyRefused(now, clock.now()) === undefined ? (now.expiresAt ?? Number.POSITIVE_INFINITY) : 0;
     },
   };
 }
