@@ -87,7 +87,7 @@ export class Authentication {
     }
     request.authentication = result;
     request.user = result.user;
-    evidence.opened(connection, result);
+    evidence.opened(request.exchange, result);
   }
 
   async #judge(request: ApiRequest, token: string | undefined): Promise<AuthenticationResult> {

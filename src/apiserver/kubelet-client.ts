@@ -2,6 +2,7 @@ import {
   Agent,
   type ClientRequest,
   request as httpRequest,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   type RequestOptions,
 } from 'node:http';
@@ -17,6 +18,7 @@ import { clientTls } from '../pki/client-tls.ts';
 import type { CertificateSource } from '../pki/issued-certificate.ts';
 import { kubeletVerification, verifyKubelet } from '../pki/kubelet-identity.ts';
 import { negotiated } from '../pki/negotiated.ts';
+import { PEER_VERIFICATION_HEADER, readPeerVerification } from '../pki/peer-verification.ts';
 import { describeTlsFailure } from '../pki/tls-failure.ts';
 import type { TrustSource } from '../pki/trust.ts';
 import type { Anchors } from './anchors.ts';
@@ -95,6 +97,7 @@ class KubeletAgent extends Agent {
 export class KubeletClient {
   readonly #options: KubeletClientOptions;
   readonly #agent: KubeletAgent;
+  readonly #unreported = new WeakMap<Duplex, (said: string | undefined) => void>();
   readonly #stopRenewals: readonly (() => void)[];
 
   constructor(options: KubeletClientOptions) {
@@ -115,7 +118,7 @@ export class KubeletClient {
       const raw = await egress.dialer(route.via).dial(route.destination, signal);
       kind = 'unverified';
       const socket = await this.#handshake(raw, node, signal);
-      const close = observer.opened({
+      const evidence = {
         path,
         from: apiserver,
         to,
@@ -123,8 +126,16 @@ export class KubeletClient {
         ...negotiated(socket),
         serverVerifiedBy: kubeletVerification({ nodeName: node.name, nodeUid: node.uid }),
         ...shownCertificate(socket),
+      } as const;
+      // The other half is in the first answer.
+      this.#unreported.set(socket, (said) => {
+        const [clientVerifiedBy, authorisedBy] = said?.split('; ') ?? [];
+        const close = observer.opened({ ...evidence, ...(clientVerifiedBy === undefined ? {} : { clientVerifiedBy }) });
+        if (socket.destroyed) close();
+        else socket.once('close', close);
+        if (authorisedBy !== undefined) observer.authorised(path, apiserver, to, authorisedBy);
       });
-      socket.once('close', close);
+      socket.once('close', () => this.#report(socket, undefined));
       socket.once('close', this.#endWithNode(socket, node));
       return socket;
     } catch (error) {
@@ -142,6 +153,13 @@ export class KubeletClient {
       if (endsAt > 0) return;
       socket.destroy(new CausewayError('BadGateway', `node ${JSON.stringify(node.name)} was removed from the cluster`));
     });
+  }
+
+  /** Once for each connection: what the kubelet said of how it verified us, if it said anything. */
+  #report(socket: Duplex, headers: IncomingHttpHeaders | undefined): void {
+    const report = this.#unreported.get(socket);
+    this.#unreported.delete(socket);
+    report?.(readPeerVerification(headers?.[PEER_VERIFICATION_HEADER]));
   }
 
   #handshake(raw: Duplex, node: RouteNode, signal: AbortSignal): Promise<TLSSocket> {
@@ -225,6 +243,8 @@ export class KubeletClient {
     return new Promise((resolve, reject) => {
       const attempt = (again: boolean): void => {
         const sent = this.#send(node, request, signal);
+        sent.once('response', ({ socket, headers }) => this.#report(socket, headers));
+        sent.once('upgrade', ({ headers }, socket) => this.#report(socket, headers));
         listen(sent, resolve, reject);
         sent.once('response', () => {
           again = false;

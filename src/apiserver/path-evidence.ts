@@ -1,9 +1,11 @@
 import type { AuthenticationResult } from '../authn/authenticator.ts';
 import type { Decision } from '../authz/authorizer.ts';
+import { findPath } from '../paths/catalogue.ts';
 import type { PathObserver } from '../paths/observer.ts';
 import { certificateSummary } from '../pki/certificate-summary.ts';
+import { PEER_VERIFICATION_HEADER, readPeerVerification } from '../pki/peer-verification.ts';
 import type { ApiRequest } from './request.ts';
-import type { Connection } from './transport/exchange.ts';
+import type { Connection, Exchange } from './transport/exchange.ts';
 
 const apiserver = 'system:kube-apiserver';
 /** Identities that are noted of one connection; a client may show one token after another. */
@@ -50,11 +52,16 @@ export class PathEvidence {
     return true;
   }
 
-  opened(connection: Connection, result: AuthenticationResult): void {
+  opened(exchange: Pick<Exchange, 'connection' | 'header'>, result: AuthenticationResult): void {
+    const { connection } = exchange;
     if (!this.#first(connection, `${result.method} ${result.user.username}`)) return;
     const { tlsVersion, tlsGroup, cipher, peerCertificate } = connection;
+    const path = pathOf(result);
+    // Of clients that are not ours it is their own business, and nothing that we could show.
+    const serverVerifiedBy =
+      findPath(path).rule === 'mutual' ? readPeerVerification(exchange.header(PEER_VERIFICATION_HEADER)) : undefined;
     const close = this.#observer.opened({
-      path: pathOf(result),
+      path,
       from: result.user.username,
       to: apiserver,
       transport: tlsVersion === undefined ? 'plain' : 'tls',
@@ -62,6 +69,7 @@ export class PathEvidence {
       ...(tlsGroup === undefined ? {} : { tlsGroup }),
       ...(cipher === undefined ? {} : { cipher }),
       clientVerifiedBy: result.method,
+      ...(serverVerifiedBy === undefined ? {} : { serverVerifiedBy }),
       ...(result.method === 'x509' && peerCertificate !== undefined
         ? { clientCertificate: certificateSummary(peerCertificate) }
         : {}),

@@ -90,6 +90,23 @@ describe('who asks', () => {
     assert.ok(failed.length > 0);
   });
 
+  it('believes a component, and nobody else, what it says of how it verified the server', async () => {
+    const said = { 'causeway-verified-by': 'cluster CA, name x' };
+    const statusOf = (name: string) => server.paths.get(name)?.status;
+    const scheduler = server.client(server.pki.issueClient({ user: 'system:kube-scheduler', groups: [] }));
+    await scheduler.get('/api/v1/nodes', said);
+    assert.deepEqual(
+      [statusOf('scheduler-to-apiserver')?.serverVerifiedBy, statusOf('scheduler-to-apiserver')?.verdict],
+      ['cluster CA, name x', 'Safe'],
+    );
+    const node = server.client(server.pki.issueClient({ user: 'system:node:odd', groups: ['system:nodes'] }));
+    await node.get('/api/v1/nodes/odd', { 'causeway-verified-by': 'x'.repeat(513) });
+    assert.equal(statusOf('kubelet-to-apiserver.odd')?.serverVerifiedBy, undefined);
+    const jane = server.client(server.pki.issueClient({ user: 'jane', groups: [] }));
+    await jane.get('/api/v1/nodes', said);
+    assert.equal(statusOf('client-to-apiserver.jane')?.serverVerifiedBy, 'the client (not observable)');
+  });
+
   it('takes no identity from headers', async () => {
     const client = server.client('none', secretToken);
     await client.get('/api/v1/nodes', {

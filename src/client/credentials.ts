@@ -10,6 +10,8 @@ export interface ClientCredentials {
   bearerToken?(): string | undefined;
   /** Called once for each connection whose handshake succeeded: the evidence for the catalogue of paths. */
   connected?(socket: TLSSocket): void;
+  /** How the server is verified, where it is told of it: in a header of each request (`pki/peer-verification.ts`). */
+  readonly serverVerifiedBy?: string;
   /** Calls `listener` when the certificate or the trust has been renewed: the client then moves to a new connection. */
   onRenewed?(listener: () => void): () => void;
 }

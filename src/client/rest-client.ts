@@ -1,6 +1,7 @@
 import type { KubeObject } from '../api/object.ts';
 import { type ResourceType, resourcePath } from '../api/resource-path.ts';
 import { CausewayError } from '../lib/errors.ts';
+import { PEER_VERIFICATION_HEADER } from '../pki/peer-verification.ts';
 import { Connection } from './connection.ts';
 import type { ClientCredentials } from './credentials.ts';
 import type { RawResponse } from './exchange.ts';
@@ -81,11 +82,15 @@ const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.i
  */
 export class RestClient {
   readonly #connection: Connection;
-  readonly #userAgent: string;
+  readonly #ownHeaders: Readonly<Record<string, string>>;
 
   constructor(server: string, credentials: ClientCredentials, userAgent: string) {
     this.#connection = new Connection(server, credentials);
-    this.#userAgent = userAgent;
+    const { serverVerifiedBy } = credentials;
+    this.#ownHeaders = {
+      'user-agent': userAgent,
+      ...(serverVerifiedBy === undefined ? {} : { [PEER_VERIFICATION_HEADER]: serverVerifiedBy }),
+    };
   }
 
   get<T extends KubeLike>(type: TypedResource<T>, namespace: string, name: string, signal?: AbortSignal): Promise<T> {
@@ -256,7 +261,7 @@ export class RestClient {
   }
 
   #headers(accept: string): Record<string, string> {
-    return { accept, 'user-agent': this.#userAgent };
+    return { accept, ...this.#ownHeaders };
   }
 }
 

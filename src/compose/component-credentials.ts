@@ -23,7 +23,9 @@ export function componentCredentials(
   serverName: string,
   observer: PathObserver,
 ): ClientCredentials {
+  const serverVerifiedBy = `cluster CA, name ${serverName}`;
   return {
+    serverVerifiedBy,
     tls: () => clientTls({ ca, identity: identity.certificate, server: { name: serverName }, alpnProtocols: ['h2'] }),
     connected: (socket: TLSSocket) => {
       const ended = observer.opened({
@@ -32,7 +34,7 @@ export function componentCredentials(
         to: APISERVER,
         transport: 'tls',
         reportedBy: 'client',
-        serverVerifiedBy: `cluster CA, name ${serverName}`,
+        serverVerifiedBy,
         ...negotiated(socket),
         ...shownCertificate(socket),
       });

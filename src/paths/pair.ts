@@ -112,7 +112,6 @@ export class Pair {
    * other end's report if that is of the same kind of connection.
    */
   #completed(evidence: ConnectionEvidence): ConnectionEvidence {
-    if (evidence.serverVerifiedBy !== undefined && evidence.clientVerifiedBy !== undefined) return evidence;
     let whole = evidence;
     for (const { evidence: other } of this.#variants.values()) {
       if (channelOf(other) !== channelOf(evidence)) continue;

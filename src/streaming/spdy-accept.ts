@@ -22,6 +22,6 @@ export function acceptSpdy<T extends string>(
     const body = `unable to upgrade: unable to negotiate protocol: client supports [${wanted.join(' ')}], server accepts [${supported.join(' ')}]`;
     throw refused(socket, 403, body, { headers: { [ACCEPTED_HEADER]: supported.join(', ') } });
   }
-  switchProtocols(socket, 'SPDY/3.1', { [PROTOCOL_HEADER]: chosen });
+  switchProtocols(socket, 'SPDY/3.1', { [PROTOCOL_HEADER]: chosen, ...request.answerHeaders });
   return chosen;
 }

@@ -6,6 +6,8 @@ export interface UpgradeRequest {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** What the server says of its own in the 101, besides what the protocol wants. */
+  readonly answerHeaders?: Readonly<Record<string, string>>;
 }
 
 export type UpgradeKind = 'websocket' | 'spdy';

@@ -32,6 +32,7 @@ export function acceptWebSocket<T extends string>(
   switchProtocols(socket, 'websocket', {
     'Sec-WebSocket-Accept': webSocketAccept(key),
     ...(chosen === undefined ? {} : { 'Sec-WebSocket-Protocol': chosen }),
+    ...request.answerHeaders,
   });
   return chosen;
 }

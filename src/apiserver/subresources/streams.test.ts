@@ -194,6 +194,20 @@ describe('exec, attach, portforward', () => {
     assert.equal(kubelet.clientNames[0], 'kube-apiserver-kubelet-client');
     const paths = server.paths.list().find((p) => p.metadata.name === 'apiserver-to-kubelet.n1');
     assert.match(paths?.status.serverVerifiedBy ?? '', /^cluster CA, name system:node:n1, UID /);
+    assert.deepEqual([paths?.status.clientVerifiedBy, paths?.status.verdict], [undefined, 'Unsafe']);
+  });
+
+  it('knows how a kubelet elsewhere verified it, from what the kubelet says in its first answer', async () => {
+    kubelet.onRequest = (_request, response) => {
+      response.setHeader('causeway-verified-by', 'x509; SubjectAccessReview');
+      response.end('a line');
+    };
+    assert.equal((await admin.get('/api/v1/namespaces/default/pods/web/log')).status, 200);
+    const path = server.paths.get('apiserver-to-kubelet.n1');
+    assert.deepEqual(
+      [path?.status.clientVerifiedBy, path?.status.authorisation, path?.status.verdict],
+      ['x509', 'SubjectAccessReview', 'Safe'],
+    );
   });
 
   it('takes a token out of the WebSocket subprotocols, and passes it to nobody', async () => {

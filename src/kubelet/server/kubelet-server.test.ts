@@ -329,6 +329,18 @@ test('the connection is evidence: who, how, and what TLS negotiated', async () =
   assert.ok(Date.parse(opened[0]?.clientCertificate?.notAfter ?? '') > Date.now());
 });
 
+test('an answer says how its client was verified, and one to nobody says nothing', async () => {
+  const said = async (identity: IssuedCertificate | undefined) => {
+    const outgoing = request({ ...tls(identity), host: '127.0.0.1', port, path: '/healthz', agent: new Agent() });
+    outgoing.end();
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    response.resume();
+    return [response.statusCode, response.headers['causeway-verified-by']];
+  };
+  assert.deepEqual(await said(apiserver), [200, 'x509; SubjectAccessReview']);
+  assert.deepEqual(await said(undefined), [401, undefined]);
+});
+
 test('plain pages', async () => {
   assert.deepEqual(await ask('/healthz'), { status: 200, body: 'ok', type: 'text/plain; charset=utf-8' });
   const list = JSON.parse((await ask('/pods')).body) as { kind: string; items: { metadata?: { name: string } }[] };

@@ -11,6 +11,7 @@ import type { PathObserver } from '../../paths/observer.ts';
 import type { CertificateSource } from '../../pki/issued-certificate.ts';
 import { createTlsListener, type TlsListener, type TlsListenerOptions } from '../../pki/listener.ts';
 import { peerIdentity } from '../../pki/peer-identity.ts';
+import { PEER_VERIFICATION_HEADER } from '../../pki/peer-verification.ts';
 import type { TrustSource } from '../../pki/trust.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { refuseUpgrade, UpgradeRefused } from '../../streaming/upgrade.ts';
@@ -30,7 +31,7 @@ import {
 import { answer } from './plain-exchange.ts';
 import { servePlain } from './plain-handlers.ts';
 import type { PodProvider } from './pod-provider.ts';
-import { type Admitted, RequestGuard } from './request-guard.ts';
+import { type Admitted, RequestGuard, verificationOf } from './request-guard.ts';
 import { NotRunning, servePortForward, serveRemoteCommand } from './streaming-handlers.ts';
 
 export interface KubeletServerOptions {
@@ -143,6 +144,7 @@ class Endpoint implements KubeletServer {
     try {
       const admitted = await this.#admit(request, false);
       user = admitted.user.username;
+      response.setHeader(PEER_VERIFICATION_HEADER, verificationOf(admitted));
       route = parseRoute(path);
       if (route === undefined) throw new CausewayError('NotFound', '404 page not found');
       const end = this.#endSignal(admitted);
@@ -210,7 +212,9 @@ class Endpoint implements KubeletServer {
     const dependencies = { ...this.#o, ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }) };
     const end = this.#endSignal(admitted);
     try {
-      const whole = { ...upgrade, endSignal: end.signal };
+      const { method, url, headers } = upgrade.request;
+      const answerHeaders = { [PEER_VERIFICATION_HEADER]: verificationOf(admitted) };
+      const whole = { ...upgrade, request: { method, url, headers, answerHeaders }, endSignal: end.signal };
       if (route.kind === 'portForward') await servePortForward(dependencies, route, whole);
       else await serveRemoteCommand(dependencies, route, whole);
     } finally {

@@ -22,6 +22,11 @@ export interface Admitted {
   readonly expiresAt: number | undefined;
 }
 
+/** How a client was verified and what allowed its request, as it is told so: `x509; SubjectAccessReview`. */
+export function verificationOf({ method }: Admitted): string {
+  return `${method}; SubjectAccessReview`;
+}
+
 /**
  * The first thing that happens to every request: who is it, and may they. There is no anonymous access, and no path that is open to all: not being known is 401, not being
  * allowed 403.
