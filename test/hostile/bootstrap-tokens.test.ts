@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -201,6 +202,37 @@ describe('a bootstrap token', () => {
     }
   });
 
+  it('ends with its Secret, and with its time, also where a watch goes on', async () => {
+    const change = (stringData: object) => (path: string) =>
+      target.admin.send(path, {
+        method: 'PATCH',
+        headers: { 'content-type': 'application/merge-patch+json' },
+        body: { stringData },
+      });
+    const ends: readonly ((path: string) => Promise<ApiAnswer>)[] = [
+      (path) => target.admin.send(path, { method: 'DELETE' }),
+      change({ expiration: new Date().toISOString() }),
+      change({ 'token-secret': 'fedcba9876543210' }),
+      change({ 'usage-bootstrap-authentication': 'false' }),
+    ];
+    for (const end of ends) {
+      const token = await createToken();
+      const watch = await openWatch(token);
+      assert.equal((await end(`${SECRETS}/bootstrap-token-${token.slice(0, 6)}`)).status, 200);
+      await watch.ended;
+      assert.deepEqual(said(await with_(token).send(CSRS)), UNAUTHORIZED);
+    }
+  });
+
+  it('ends by itself when its time is over, and the watch with it', async () => {
+    const at = Date.now() + 5000;
+    const token = await createToken({ expiration: new Date(at).toISOString() });
+    const watch = await openWatch(token);
+    await watch.ended;
+    assert.ok(Date.now() >= at - 10, 'not before');
+    assert.deepEqual(said(await with_(token).send(CSRS)), UNAUTHORIZED);
+  });
+
   it('is in no log', async () => {
     const token = await createToken();
     await with_(token).send(CSRS);
@@ -217,6 +249,34 @@ describe('a bootstrap token', () => {
     }
   });
 });
+
+/** A watch that has begun; `ended` resolves when the server ends it, and rejects when that takes long. */
+async function openWatch(token: string): Promise<{ readonly ended: Promise<void> }> {
+  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+  const began = Promise.withResolvers<void>();
+  const sent = request(
+    {
+      ...target.tls(),
+      agent: false,
+      host: '127.0.0.1',
+      port: target.port,
+      path: `${CSRS}?watch=true`,
+      headers: { authorization: `Bearer ${token}` },
+    },
+    (answer) => {
+      answer.resume();
+      if (answer.statusCode === 200) began.resolve();
+      else began.reject(new Error(`${answer.statusCode}`));
+      answer.once('close', resolve);
+    },
+  );
+  sent.once('error', began.reject);
+  sent.end();
+  await began.promise;
+  const timer = setTimeout(() => reject(new Error('the watch goes on')), 10_000);
+  void ended.finally(() => clearTimeout(timer)).catch(() => sent.destroy());
+  return { ended };
+}
 
 describe('a used token', () => {
   const node = (name: string): Promise<string> => certificateRequest(`/O=system:nodes/CN=system:node:${name}`);
