@@ -171,12 +171,12 @@ export function unverifiedName(
 export function nameTaken(nodeName: string): string {
   return (
     `node name ${nodeName} is taken: delete that node (kubectl delete node ${nodeName}), ` +
-    'or join with a token that was made for this name'
+    `or join with a token for this name (causeway token create --node-name ${nodeName} --print-join-command)`
   );
 }
 
 export function nodeRemoved(nodeName: string): string {
-  return `node ${nodeName} was removed from the cluster: join again with a new token`;
+  return `node ${nodeName} was removed from the cluster: join again with a new token (causeway token create --print-join-command)`;
 }
 
 function approved(reason: string, message: string): Judgement {

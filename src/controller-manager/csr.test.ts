@@ -230,7 +230,10 @@ describe('a node that is there', () => {
         const { words, message } = await decided(cluster, csr);
         assert.deepEqual(
           [words, message],
-          ['Denied NodeRemoved', 'node gone was removed from the cluster: join again with a new token'],
+          [
+            'Denied NodeRemoved',
+            'node gone was removed from the cluster: join again with a new token (causeway token create --print-join-command)',
+          ],
         );
       }
     };
