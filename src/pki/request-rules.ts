@@ -27,6 +27,8 @@ export const KEY_ENCIPHERMENT = 'key encipherment';
 const NODE_USER = 'system:node:';
 const NODES = 'system:nodes';
 const SUPERUSERS = 'system:masters';
+/** What the label `kubernetes.io/hostname` of its Node can hold. */
+const MAX_NODE_NAME = 63;
 const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$/;
 /** Names by which pods find services and each other, and what never leaves a machine. */
 const RESERVED_DOMAINS = /(^|\.)(localhost|svc|cluster\.local)$/;
@@ -87,7 +89,8 @@ function nodeSubject({ request: { subject } }: Asked): string | undefined {
   }
   if (!subject.commonName.startsWith(NODE_USER)) return `subject common name does not begin with ${NODE_USER}`;
   const name = subject.commonName.slice(NODE_USER.length);
-  return SUBDOMAIN.test(name) ? undefined : `${JSON.stringify(name)} is not the name of a node: use a DNS name`;
+  if (!SUBDOMAIN.test(name)) return `${JSON.stringify(name)} is not the name of a node: use a DNS name in lower case`;
+  return name.length > MAX_NODE_NAME ? `the name of a node has ${MAX_NODE_NAME} characters at most` : undefined;
 }
 
 /** A serving certificate names its node, so a node called like a part of the control plane could pass for it. */

@@ -14,7 +14,7 @@ import { ecKey, requestPem, rsaKey, type TestRequest } from './testing/test-requ
 
 const DAY_MS = 86_400_000;
 const authority = testAuthority('ca');
-const reserved = { dnsNames: ['api.test', '*.wild.test'], ipAddresses: ['10.0.0.1', '2001:DB8::0:1'] };
+const reserved = { dnsNames: ['API.test', '*.wild.test'], ipAddresses: ['10.0.0.1', '2001:DB8::0:1'] };
 const signer = new RequestSigner(() => authority, reserved);
 
 const usages: Readonly<Record<RequestProfile, readonly string[]>> = {
@@ -80,6 +80,10 @@ describe('what is refused', () => {
       for (const name of ['', 'N1', 'a b', '*', '*.a', 'a..b', '-a', 'a/b', 'x'.repeat(64), 'ab.'.repeat(90)]) {
         assert.match(refusal(profile, { commonName: `system:node:${name}` }) ?? '', /is not the name of a node/, name);
       }
+      const long = `system:node:${'ab.'.repeat(20)}abc`;
+      const own = profile === 'kubelet-client' ? {} : { dnsNames: [long.slice(12)] };
+      assert.equal(refusal(profile, { commonName: long, ...own }), undefined);
+      assert.match(refusal(profile, { commonName: `${long}d` }) ?? '', /63 characters at most/);
       const taken = [
         'localhost',
         'kubernetes.default.svc',

@@ -34,7 +34,8 @@ export class RequestSigner {
   constructor(authority: () => CertificateAuthority, reserved: ReservedNames) {
     this.#authority = authority;
     const addresses = reserved.ipAddresses.map((address) => canonicalIpAddress(address) ?? address);
-    this.#reserved = { dnsNames: reserved.dnsNames, ipAddresses: addresses };
+    const dnsNames = reserved.dnsNames.map((name) => name.toLowerCase());
+    this.#reserved = { dnsNames, ipAddresses: addresses };
   }
 
   /** Why `sign` would refuse; undefined when it would not. */

@@ -190,3 +190,38 @@ test('reconciling a binding adds subjects, never removes one, and makes it anew 
   const hijacked = { ...wanted, roleRef: { ...wanted.roleRef, name: 'cluster-admin' } };
   assert.deepEqual(reconcileBinding(hijacked, wanted), { action: 'recreate', object: wanted });
 });
+
+test('who may be given certificates of nodes, and who decides it', () => {
+  const certificates = 'certificates.k8s.io';
+  const may = (user: UserInfo, right: string): boolean =>
+    allowed(user, 'create', `certificatesigningrequests/${right}`, '', certificates);
+  const rights = ['nodeclient', 'selfnodeclient', 'selfnodeserver'];
+  const of = (...groups: string[]): string[] => rights.filter((right) => may({ username: 'x', groups }, right));
+  assert.deepEqual(of('system:bootstrappers'), ['nodeclient']);
+  assert.deepEqual(of('system:nodes'), ['selfnodeclient', 'selfnodeserver']);
+  assert.deepEqual(of('system:authenticated'), []);
+
+  const manager = { username: 'system:kube-controller-manager', groups: [] };
+  const signers = (user: UserInfo, verb: string): string[] =>
+    ['kube-apiserver-client', 'kube-apiserver-client-kubelet', 'kubelet-serving', 'legacy-unknown'].filter((signer) =>
+      allowed(user, verb, 'signers', '', certificates, `kubernetes.io/${signer}`),
+    );
+  assert.deepEqual(signers(manager, 'approve'), ['kube-apiserver-client-kubelet', 'kubelet-serving']);
+  assert.deepEqual(signers(manager, 'sign'), [
+    'kube-apiserver-client',
+    'kube-apiserver-client-kubelet',
+    'kubelet-serving',
+  ]);
+  assert.equal(allowed(manager, 'approve', 'signers', '', certificates, 'example.com/signer'), false);
+  assert.deepEqual(
+    rights.filter((right) => may(manager, right)),
+    [],
+  );
+  for (const groups of [['system:bootstrappers'], ['system:nodes'], ['system:authenticated']]) {
+    const user = { username: 'x', groups };
+    assert.deepEqual([signers(user, 'approve'), signers(user, 'sign')], [[], []]);
+    for (const part of ['approval', 'status']) {
+      assert.equal(allowed(user, 'update', `certificatesigningrequests/${part}`, '', certificates), false);
+    }
+  }
+});
