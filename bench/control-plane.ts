@@ -8,6 +8,7 @@ const child = new URL('./control-plane-child.ts', import.meta.url).pathname;
 
 export interface BenchControlPlane {
   readonly pid: number;
+  readonly url: string;
   /** A new connection with the superuser's certificate. */
   connect(): Promise<ClientHttp2Session>;
   /** The same over HTTP/1.1. */
@@ -29,6 +30,7 @@ export async function startBenchControlPlane(directory: string): Promise<BenchCo
   const { hostname: host, port } = new URL(ready.url);
   return {
     pid: running.pid ?? 0,
+    url: ready.url,
     async connect() {
       const session = connect(ready.url, { ca: ready.ca, cert: ready.cert, key: ready.key, minVersion: 'TLSv1.3' });
       sessions.add(session);
@@ -52,13 +54,19 @@ export async function startBenchControlPlane(directory: string): Promise<BenchCo
 }
 
 /** One request and its whole answer. Throws unless the status is 2xx. */
-export function request(session: ClientHttp2Session, method: string, path: string, body?: Buffer): Promise<string> {
+export function request(
+  session: ClientHttp2Session,
+  method: string,
+  path: string,
+  body?: Buffer,
+  contentType = 'application/json',
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const stream = session.request(
       {
         [constants.HTTP2_HEADER_METHOD]: method,
         [constants.HTTP2_HEADER_PATH]: path,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined ? {} : { 'content-type': contentType }),
       },
       { endStream: body === undefined },
     );

@@ -10,6 +10,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchResul
   reads: () => import('./reads.ts'),
   storage: () => import('./storage.ts'),
   watch: () => import('./watch.ts'),
+  nodes: () => import('./nodes.ts'),
   streams: () => import('./streams.ts'),
   start: () => import('./start.ts'),
 };
