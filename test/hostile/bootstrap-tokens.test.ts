@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -8,6 +7,7 @@ import { KUBELET_CLIENT_SIGNER } from '../../src/api/certificates/signers.ts';
 import type { CertificateSigningRequest } from '../../src/api/generated/types.ts';
 import { run } from '../support/run.ts';
 import type { ApiAnswer, ApiClient } from './support/api-client.ts';
+import { openWatch } from './support/open-watch.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 /** Who has a bootstrap token, and wants more than one node's certificate. */
@@ -217,7 +217,7 @@ describe('a bootstrap token', () => {
     ];
     for (const end of ends) {
       const token = await createToken();
-      const watch = await openWatch(token);
+      const watch = await openWatch(target, token, CSRS);
       assert.equal((await end(`${SECRETS}/bootstrap-token-${token.slice(0, 6)}`)).status, 200);
       await watch.ended;
       assert.deepEqual(said(await with_(token).send(CSRS)), UNAUTHORIZED);
@@ -227,7 +227,7 @@ describe('a bootstrap token', () => {
   it('ends by itself when its time is over, and the watch with it', async () => {
     const at = Date.now() + 5000;
     const token = await createToken({ expiration: new Date(at).toISOString() });
-    const watch = await openWatch(token);
+    const watch = await openWatch(target, token, CSRS);
     await watch.ended;
     assert.ok(Date.now() >= at - 10, 'not before');
     assert.deepEqual(said(await with_(token).send(CSRS)), UNAUTHORIZED);
@@ -249,34 +249,6 @@ describe('a bootstrap token', () => {
     }
   });
 });
-
-/** A watch that has begun; `ended` resolves when the server ends it, and rejects when that takes long. */
-async function openWatch(token: string): Promise<{ readonly ended: Promise<void> }> {
-  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
-  const began = Promise.withResolvers<void>();
-  const sent = request(
-    {
-      ...target.tls(),
-      agent: false,
-      host: '127.0.0.1',
-      port: target.port,
-      path: `${CSRS}?watch=true`,
-      headers: { authorization: `Bearer ${token}` },
-    },
-    (answer) => {
-      answer.resume();
-      if (answer.statusCode === 200) began.resolve();
-      else began.reject(new Error(`${answer.statusCode}`));
-      answer.once('close', resolve);
-    },
-  );
-  sent.once('error', began.reject);
-  sent.end();
-  await began.promise;
-  const timer = setTimeout(() => reject(new Error('the watch goes on')), 10_000);
-  void ended.finally(() => clearTimeout(timer)).catch(() => sent.destroy());
-  return { ended };
-}
 
 describe('a used token', () => {
   const node = (name: string): Promise<string> => certificateRequest(`/O=system:nodes/CN=system:node:${name}`);
