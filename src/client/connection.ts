@@ -1,9 +1,15 @@
+import type { X509Certificate } from 'node:crypto';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { CausewayError } from '../lib/errors.ts';
 import type { ClientCredentials } from './credentials.ts';
 import { exchange, NotSentError, type RawRequest, type RawResponse } from './exchange.ts';
 import { limits } from './limits.ts';
+
+/** What a `ServiceUnavailable` is caused by when the server was reached and not verified: with the certificate that it showed. */
+export interface FailedHandshake extends Error {
+  readonly peerCertificate?: X509Certificate;
+}
 
 /** One session, from the moment that it is dialled, and what is under way on it. */
 interface Lane {
@@ -149,8 +155,14 @@ export class Connection {
         clearTimeout(timer);
         this.#dialing.delete(socket);
       };
-      const fail = (cause: Error): void => {
+      let peerCertificate: X509Certificate | undefined;
+      // Before Node verifies: afterwards the connection is gone, and the certificate with it.
+      socket.prependOnceListener('secure', () => {
+        peerCertificate = socket.getPeerX509Certificate();
+      });
+      const fail = (cause: FailedHandshake): void => {
         settled();
+        if (peerCertificate !== undefined) Object.assign(cause, { peerCertificate });
         socket.destroy();
         reject(new CausewayError('ServiceUnavailable', `${this.#origin.host}: ${cause.message}`, { cause }));
       };

@@ -88,7 +88,7 @@ function serialNumber(random: RandomBytes): Buffer {
   return bytes;
 }
 
-function encodeSubject(subject: Subject): Buffer {
+export function encodeSubject(subject: Subject): Buffer {
   const attribute = (type: string, value: string) => element(TAG.set, sequence(oid(type), utf8String(value)));
   return sequence(
     ...subject.organizations.map((organization) => attribute(OID.organization, organization)),
@@ -111,9 +111,15 @@ function extensions(content: CertificateContent): Buffer[] {
   list.push(
     extension(OID.authorityKeyIdentifier, false, sequence(element(contextTag(0, false), keyIdentifier(issuerKey)))),
   );
-  const names = content.names === undefined ? [] : generalNames(content.names);
-  if (names.length > 0) list.push(extension(OID.subjectAltName, false, sequence(...names)));
+  const altName = content.names === undefined ? undefined : subjectAltName(content.names);
+  if (altName !== undefined) list.push(altName);
   return list;
+}
+
+/** The extension; undefined when there is no name. */
+export function subjectAltName(names: AlternativeNames): Buffer | undefined {
+  const encoded = generalNames(names);
+  return encoded.length === 0 ? undefined : extension(OID.subjectAltName, false, sequence(...encoded));
 }
 
 /** CA. Below a root there may be one other CA: the one that follows it, while the cluster changes from one to the other. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
+import { backoff } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
 import type { CertificateSource, IssuedCertificate } from './issued-certificate.ts';
 
@@ -7,6 +8,7 @@ const RENEW_FROM = 0.7;
 const RENEW_SPAN = 0.2;
 /** The clock is looked at this often: timers stand still while a machine sleeps. */
 const CHECK_MS = 60_000;
+const MAX_RETRY_MS = 15 * 60_000;
 
 export interface RotatingCertificateOptions {
   readonly clock: Clock;
@@ -24,6 +26,7 @@ export class RotatingCertificate implements CertificateSource {
   readonly #listeners = new Set<() => void>();
   #current: IssuedCertificate;
   #renewAt: number;
+  #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #stopReissue: (() => void) | undefined;
   #renewing: Promise<void> | undefined;
@@ -51,7 +54,16 @@ export class RotatingCertificate implements CertificateSource {
     issue: () => IssuedCertificate | Promise<IssuedCertificate>,
     options: RotatingCertificateOptions,
   ): Promise<RotatingCertificate> {
-    return new RotatingCertificate(await issue(), issue, options);
+    return RotatingCertificate.resume(await issue(), issue, options);
+  }
+
+  /** Begins with a certificate that there is; one that is due is renewed soon. */
+  static resume(
+    first: IssuedCertificate,
+    issue: () => IssuedCertificate | Promise<IssuedCertificate>,
+    options: RotatingCertificateOptions,
+  ): RotatingCertificate {
+    return new RotatingCertificate(first, issue, options);
   }
 
   current(): IssuedCertificate {
@@ -78,16 +90,19 @@ export class RotatingCertificate implements CertificateSource {
     await this.#renewing;
   }
 
-  /** Renews when the time has come; a failure is logged and tried again at the next check. */
+  /** Renews when the time has come. A failure is logged, and tried again later: the later, the more often it failed. */
   async renewIfDue(): Promise<void> {
     if (this.#options.clock.now() < this.#renewAt || this.#renewing !== undefined) return;
     try {
       await this.renew();
     } catch (error) {
+      const wait = backoff(this.#failures, CHECK_MS, MAX_RETRY_MS, this.#options.random);
+      this.#failures++;
+      this.#renewAt = this.#options.clock.now() + wait;
       this.#options.log.error('certificate renewal failed; trying again', {
         subject: this.#current.certificate.subject,
         notAfter: new Date(this.#current.notAfter).toISOString(),
-        error,
+        error: String(error),
       });
     }
   }
@@ -102,6 +117,7 @@ export class RotatingCertificate implements CertificateSource {
   async #replace(): Promise<void> {
     const next = await this.#issue();
     this.#current = next;
+    this.#failures = 0;
     this.#renewAt = this.#chooseRenewal(next);
     for (const listener of this.#listeners) listener();
   }

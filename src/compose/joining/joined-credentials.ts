@@ -1,0 +1,118 @@
+import { networkInterfaces } from 'node:os';
+import type { RestClient } from '../../client/rest-client.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { isCode } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import type { IssuedCertificate } from '../../pki/issued-certificate.ts';
+import { verifyKubelet } from '../../pki/kubelet-identity.ts';
+import { newPrivateKey } from '../../pki/make-certificate-request.ts';
+import { RotatingCertificate } from '../../pki/rotating-certificate.ts';
+import { subjectOf } from '../../pki/subject.ts';
+import type { NodeCredentials } from '../node-credentials.ts';
+import { nodeRequest, requestCertificate } from './certificate-request.ts';
+import type { NodeStore } from './node-store.ts';
+import { certificateExpired, nodeRemoved } from './refusals.ts';
+
+/** Where the apiserver sees a node: put there by the apiserver, for users of the group `system:nodes`. */
+const REMOTE_ADDRESS = 'causeway.dev/remote-address';
+
+export interface JoinedCredentialsOptions {
+  readonly store: NodeStore;
+  readonly nodeName: string;
+  /** The client certificate that there is. */
+  readonly first: IssuedCertificate;
+  readonly signal: AbortSignal;
+  readonly progress: (line: string) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The credentials of a node that joined: its keys are made here, its certificates are asked for, renewed, and kept on disk. */
+export class JoinedCredentials implements NodeCredentials {
+  readonly identity: RotatingCertificate;
+  readonly #o: JoinedCredentialsOptions;
+  #serving: RotatingCertificate | undefined;
+  #client: RestClient | undefined;
+
+  constructor(options: JoinedCredentialsOptions) {
+    this.#o = options;
+    const rotate = { clock: options.clock, log: options.log.child('pki') };
+    this.identity = RotatingCertificate.resume(options.first, () => this.#ask('client'), rotate);
+  }
+
+  /** Takes the client that shows `identity`, and has the serving certificate, the kept one or a new one. */
+  async start(client: RestClient): Promise<void> {
+    this.#client = client;
+    const { store, nodeName, clock, log } = this.#o;
+    const kept = await store.certificate('serving');
+    const addresses = await this.#addresses();
+    const rotate = { clock, log: log.child('pki') };
+    const issue = (): Promise<IssuedCertificate> => this.#ask('serving');
+    const isUsable =
+      kept !== undefined &&
+      kept.notAfter > clock.now() &&
+      verifyKubelet(kept.certificate, { nodeName, nodeUid: this.nodeUid() }) === undefined &&
+      addresses.every((address) => kept.certificate.checkIP(address) !== undefined);
+    this.#serving = isUsable
+      ? RotatingCertificate.resume(kept, issue, rotate)
+      : await RotatingCertificate.start(issue, rotate);
+  }
+
+  get serving(): RotatingCertificate {
+    if (this.#serving === undefined) throw new Error('the credentials were not started');
+    return this.#serving;
+  }
+
+  get serverCa(): NodeStore['serverCa'] {
+    return this.#o.store.serverCa;
+  }
+
+  get kubeletClientCas(): NodeStore['kubeletClientCas'] {
+    return this.#o.store.kubeletClientCas;
+  }
+
+  nodeUid(): string {
+    return subjectOf(this.identity.current().certificate).uid ?? '';
+  }
+
+  async refused(error: unknown): Promise<void> {
+    const { nodeName, clock, store } = this.#o;
+    if (isCode(error, 'Unauthorized')) {
+      const { notAfter } = this.identity.current();
+      if (notAfter <= clock.now()) throw certificateExpired(nodeName, notAfter);
+      return;
+    }
+    await store.forgetCertificates();
+    throw nodeRemoved(nodeName);
+  }
+
+  close(): void {
+    this.identity.close();
+    this.#serving?.close();
+  }
+
+  async #ask(use: 'client' | 'serving'): Promise<IssuedCertificate> {
+    const { store, nodeName, signal, progress } = this.#o;
+    const client = this.#client;
+    if (client === undefined) throw new Error('the credentials were not started');
+    const names =
+      use === 'client' ? undefined : { dnsNames: [nodeName], ipAddresses: await this.#addresses(), uris: [] };
+    const request = nodeRequest(use, nodeName, newPrivateKey(), names);
+    const issued = await requestCertificate(client, request, { requester: this.nodeUid(), signal, progress });
+    await store.saveCertificate(use, issued);
+    return issued;
+  }
+
+  /** Addresses that the control plane knows to be this node's: where it sees it, unless that is something between the two. */
+  async #addresses(): Promise<string[]> {
+    const review = await this.#client?.json<{ status?: { userInfo?: { extra?: Record<string, string[]> } } }>(
+      'POST',
+      '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+      { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+      this.#o.signal,
+    );
+    const seen = review?.status?.userInfo?.extra?.[REMOTE_ADDRESS] ?? [];
+    const own = new Set(Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((a) => a.address)));
+    return seen.filter((address) => own.has(address));
+  }
+}
