@@ -17,29 +17,71 @@ const program = new Command('causeway')
 
 const dataDir = new Option('--data-dir <path>', 'where the state of the cluster is kept').default('.causeway');
 
+const logLevel = new Option('--log-level <level>', 'what is logged, as JSON lines on stderr')
+  .choices(['debug', 'info', 'warn', 'error', 'silent'])
+  .default('warn');
+
+/** The flags of a control plane, by the names that Kubernetes' apiserver has for them. */
+function withServerFlags(command: Command, bindAddress: string): Command {
+  return command
+    .option('--secure-port <port>', 'the HTTPS port of the apiserver; 0 takes a free one', portNumber, 6443)
+    .option('--bind-address <ip>', 'the address it listens on', bindAddress)
+    .option(
+      '--advertise-address <ip>',
+      "the address by which nodes and pods find it (default: --bind-address, or this machine's first)",
+    )
+    .option('--tls-san <name...>', "further names and addresses in the apiserver's certificate")
+    .option('--token-auth-file <path>', 'static tokens, in Kubernetes\' CSV: token,user,uid,"group1,group2"')
+    .addOption(
+      new Option('--tls-min-version <version>', 'the lowest TLS version that clients may use')
+        .choices(['VersionTLS12', 'VersionTLS13'])
+        .default('VersionTLS13'),
+    )
+    .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
+    .addOption(logLevel);
+}
+
+/** The flags of a node, wherever it runs. */
+function withNodeFlags(command: Command): Command {
+  const runtime = new Option('--runtime <name>', 'what runs containers').choices(['process']).default('process');
+  return withKubeletFlags(command)
+    .option('--node-name <name>', "the node's name (default: this machine's host name)")
+    .addOption(runtime);
+}
+
 const up = program
   .command('up')
   .description('start a control plane and one node, in the foreground')
-  .addOption(dataDir)
-  .option('--secure-port <port>', 'the HTTPS port of the apiserver; 0 takes a free one', portNumber, 6443)
-  .option('--bind-address <ip>', 'the address it listens on', '127.0.0.1')
-  .option('--node-name <name>', "the node's name (default: this machine's host name)")
-  .addOption(new Option('--runtime <name>', 'what runs containers').choices(['process']).default('process'))
-  .option('--token-auth-file <path>', 'static tokens, in Kubernetes\' CSV: token,user,uid,"group1,group2"')
-  .addOption(
-    new Option('--tls-min-version <version>', 'the lowest TLS version that clients may use')
-      .choices(['VersionTLS12', 'VersionTLS13'])
-      .default('VersionTLS13'),
-  )
-  .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
-  .addOption(
-    new Option('--log-level <level>', 'what is logged, as JSON lines on stderr')
-      .choices(['debug', 'info', 'warn', 'error', 'silent'])
-      .default('warn'),
-  );
-withKubeletFlags(up).action(async (options: UpFlags) => {
+  .addOption(dataDir);
+withNodeFlags(withServerFlags(up, '127.0.0.1')).action(async (options: UpFlags) => {
   const { runUp } = await import('./up.ts');
   await runUp(options);
+});
+
+const server = program
+  .command('server')
+  .description('start a control plane alone, in the foreground: nodes join it from elsewhere')
+  .addOption(dataDir);
+withServerFlags(server, '0.0.0.0').action(async (options: ServerFlags) => {
+  const { runServer } = await import('./server.ts');
+  await runServer(options);
+});
+
+const node = program
+  .command('node')
+  .description('join a cluster, and run its pods, in the foreground; a later start needs no flags')
+  .option('--data-dir <path>', 'where the state of the node is kept', '.causeway-node')
+  .option('--server <url>', 'the apiserver: https://HOST:6443')
+  .option('--token <token>', 'lets this machine join: causeway token create prints one on the server')
+  .option('--ca-cert <base64>', "the CA that the server's certificate must come from, as PEM in base64")
+  .option('--ca-cert-file <path>', 'the same as a PEM file')
+  .option('--node-ip <ip>', 'the address that the kubelet listens on (default: from which the server is reached)')
+  .option('--port <port>', 'the HTTPS port of the kubelet; 0 takes a free one', portNumber, 10_250)
+  .option('--node-labels <key=value...>', 'labels that the node gives itself')
+  .addOption(logLevel);
+withNodeFlags(node).action(async (options: NodeFlags) => {
+  const { runNode } = await import('./node.ts');
+  await runNode(options);
 });
 
 program
@@ -91,15 +133,35 @@ program
     console.log(packageVersion());
   });
 
-/** The flags of `causeway up`, as commander parses them. */
-export interface UpFlags extends KubeletFlags {
+/** The flags of `causeway server`, as commander parses them. */
+export interface ServerFlags {
   readonly dataDir: string;
   readonly securePort: number;
   readonly bindAddress: string;
-  readonly nodeName?: string;
+  readonly advertiseAddress?: string;
+  readonly tlsSan?: readonly string[];
   readonly tokenAuthFile?: string;
   readonly tlsMinVersion: 'VersionTLS12' | 'VersionTLS13';
   readonly serviceClusterIpRange: string;
+  readonly logLevel: string;
+}
+
+/** The flags of `causeway up`. */
+export interface UpFlags extends ServerFlags, KubeletFlags {
+  readonly nodeName?: string;
+}
+
+/** The flags of `causeway node`. */
+export interface NodeFlags extends KubeletFlags {
+  readonly dataDir: string;
+  readonly server?: string;
+  readonly token?: string;
+  readonly caCert?: string;
+  readonly caCertFile?: string;
+  readonly nodeName?: string;
+  readonly nodeIp?: string;
+  readonly port: number;
+  readonly nodeLabels?: readonly string[];
   readonly logLevel: string;
 }
 

@@ -36,9 +36,19 @@ export type ClusterDirectory = ServerDirectory & NodeDirectory;
  * one line, and changes nothing, when it is somebody else's, cannot be written, or another Causeway uses it.
  */
 export async function openClusterDirectory(path: string): Promise<ClusterDirectory> {
+  const server = await openServerDirectory(path);
+  try {
+    return { ...server, ...(await nodeDirectories(server.root)) };
+  } catch (error) {
+    await server.release();
+    throw error;
+  }
+}
+
+/** The same for a control plane without a node. */
+export async function openServerDirectory(path: string): Promise<ServerDirectory> {
   const { root, release } = await take(path, 'cluster');
   return {
-    ...nodePaths(root),
     root,
     pki: join(root, 'pki'),
     store: join(root, 'store'),
@@ -48,13 +58,27 @@ export async function openClusterDirectory(path: string): Promise<ClusterDirecto
   };
 }
 
-function nodePaths(root: string): Pick<NodeDirectory, 'podsDirectory' | 'logsDirectory' | 'runtimeDirectory'> {
+/** The same for a node that joins a cluster; its `pki` holds its certificates and whom it trusts. */
+export async function openNodeDirectory(path: string): Promise<NodeDirectory> {
+  const { root, release } = await take(path, 'node');
+  try {
+    await mkdir(join(root, 'pki'), { recursive: true, mode: 0o700 });
+    return { root, release, ...(await nodeDirectories(root)) };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function nodeDirectories(root: string): Promise<Omit<NodeDirectory, 'root' | 'release'>> {
   const node = join(root, 'node');
-  return {
+  const directories = {
     podsDirectory: join(node, 'pods'),
     logsDirectory: join(node, 'logs'),
     runtimeDirectory: join(node, 'runtime'),
   };
+  for (const directory of Object.values(directories)) await mkdir(directory, { recursive: true, mode: 0o700 });
+  return directories;
 }
 
 async function take(path: string, owner: Owner): Promise<{ readonly root: string; release(): Promise<void> }> {
@@ -65,7 +89,6 @@ async function take(path: string, owner: Owner): Promise<{ readonly root: string
   try {
     await inspect(root, owner);
     await mark(root, owner);
-    for (const directory of Object.values(nodePaths(root))) await mkdir(directory, { recursive: true, mode: 0o700 });
     return { root, release: () => lock.release() };
   } catch (error) {
     await lock.release();

@@ -46,9 +46,16 @@ export async function issueNodeCredentials(
     serving,
     serverCa: ca,
     kubeletClientCas: pki.trust('kubeletClient'),
-    removed: async () => {
-      uid = await nodeObject(access, node.name);
-      await Promise.all([identity.renew(), serving.renew()]);
+    follow: () => undefined,
+    refused: async (error) => {
+      if (isCode(error, 'Unauthorized')) return;
+      try {
+        uid = await nodeObject(access, node.name);
+        await Promise.all([identity.renew(), serving.renew()]);
+      } catch (failure) {
+        // It is refused again, and so tried again.
+        options.log.warn('the node could not get new certificates', { error: String(failure) });
+      }
     },
     close: () => {
       identity.close();

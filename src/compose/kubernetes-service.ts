@@ -43,7 +43,13 @@ export async function serveKubernetesService(options: {
       address: serviceIp,
       error: String(error),
     });
+    // The server's certificate has the bridge's address only where the server is on this machine.
+    if (!isLoopback(apiserver.host)) return { seenByPods: apiserver, close: () => Promise.resolve() };
     const served = await serveVirtualIp({ ...common, address: gateway, port: 0 });
     return { seenByPods: { host: gateway, port: served.port }, close: () => served.close() };
   }
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1' || host === 'localhost';
 }

@@ -64,6 +64,7 @@ export function startControllerManager(
         log,
         certificates: new RequestSigner(() => options.pki.clusterCa, options.reservedNames),
         rootCa: options.ca,
+        kubeletClientCa: options.pki.trust('kubeletClient'),
         aggregateRules,
       },
       signal,

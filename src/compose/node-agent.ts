@@ -1,3 +1,4 @@
+import type { RestClient } from '../client/rest-client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { PathObserver } from '../paths/observer.ts';
@@ -19,6 +20,8 @@ export interface NodeAgentOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly machine: NodeMachine;
   readonly credentials: NodeCredentials;
+  /** Shows the node's certificate; the node closes it. */
+  readonly client: RestClient;
   readonly apiserver: Endpoint;
   /** Of the `kubernetes` Service. */
   readonly serviceIp: string;

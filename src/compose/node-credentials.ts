@@ -1,3 +1,5 @@
+import type { InformerFactory } from '../client/informer.ts';
+import type { CausewayError } from '../lib/errors.ts';
 import type { CertificateSource } from '../pki/issued-certificate.ts';
 import type { TrustSource } from '../pki/trust.ts';
 
@@ -13,7 +15,12 @@ export interface NodeCredentials {
   readonly serverCa: TrustSource;
   /** Whom the certificates of the kubelet's clients must come from. */
   readonly kubeletClientCas: TrustSource;
-  /** The Node object is gone. Resolves when there are certificates for a new one; rejects when a person has to join the node again. */
-  removed(): Promise<void>;
+  /** Asks for what of the cluster changes the trust: before the informers start. */
+  follow(informers: InformerFactory): void;
+  /**
+   * The apiserver refuses this node (`NotFound`, `Forbidden`: its Node object is gone; `Unauthorized`). Resolves when it makes sense to go on, with
+   * other certificates maybe; rejects when a person has to join the node again.
+   */
+  refused(error: CausewayError): Promise<void>;
   close(): void;
 }

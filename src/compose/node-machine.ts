@@ -21,13 +21,15 @@ export async function startMachine(
     readonly addresses: readonly string[];
     /** Paths that no pod may see. */
     readonly hidden: readonly string[];
+    /** The pods' network that the cluster gave this node; absent where the node chooses. */
+    readonly podCidr?: string;
     readonly clock: Clock;
     readonly log: Log;
   },
   stops: StopSteps,
 ): Promise<NodeMachine> {
   const { directory, addresses, hidden, clock, log } = options;
-  const network = await choosePodNetwork(directory.root);
+  const network = await choosePodNetwork(directory.root, options.podCidr);
   stops.push(() => network.release());
   const runtime = createProcessRuntime({
     stateDirectory: directory.runtimeDirectory,
@@ -42,4 +44,12 @@ export async function startMachine(
   // It may have pods of an earlier start in its hands before anything else stands.
   stops.push(async () => (await runtime.catch(() => undefined))?.close());
   return { network, runtime };
+}
+
+/** Ends everything that runs as a pod, and whose pods nobody knows any more. */
+export async function endAllPods(runtime: Runtime): Promise<void> {
+  for (const { id } of await runtime.listPodSandboxes()) {
+    await runtime.stopPodSandbox(id);
+    await runtime.removePodSandbox(id);
+  }
 }

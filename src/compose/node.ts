@@ -1,8 +1,10 @@
+import type { Node } from '../api/generated/types.ts';
 import { unionAuthenticator } from '../authn/union.ts';
 import { x509Authenticator } from '../authn/x509.ts';
 import { EventRecorder } from '../client/event-recorder.ts';
 import { InformerFactory } from '../client/informer.ts';
-import { RestClient } from '../client/rest-client.ts';
+import { NODES } from '../client/resources.ts';
+import type { RestClient } from '../client/rest-client.ts';
 import { subjectAccessReviewAuthorizer, tokenReviewAuthenticator } from '../kubelet/delegated-auth.ts';
 import { Kubelet } from '../kubelet/kubelet.ts';
 import { NodeRegistration } from '../kubelet/node-registration.ts';
@@ -13,8 +15,6 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { PathObserver } from '../paths/observer.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { httpsUrl } from './addresses.ts';
-import { componentCredentials } from './component-credentials.ts';
 import type { NodeDirectory } from './data-directory.ts';
 import type { KubeletSettings } from './kubelet-settings.ts';
 import type { Endpoint } from './kubernetes-service.ts';
@@ -23,7 +23,8 @@ import { KUBERNETES_VERSION, packageVersion } from './version.ts';
 
 export interface NodeOptions {
   readonly nodeName: string;
-  readonly apiserver: Endpoint;
+  /** It shows the node's certificate; the node closes it. */
+  readonly client: RestClient;
   /** Where the kubelet listens, and what the Node object says. */
   readonly address: string;
   /** The kubelet's; 0 takes a free one. */
@@ -48,20 +49,16 @@ export interface RunningNode {
   readonly removed: Promise<void>;
   /** Ends every pod, then the node; at once when `hurry` aborts. */
   shutdown(hurry: AbortSignal): Promise<void>;
+  /** Ends the node and leaves its pods running: the next start takes them up. */
+  leave(): Promise<void>;
 }
 
 /** Registers a node and runs its kubelet. Resolves when the Node object says Ready. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { nodeName, clock, log, observer, runtime, apiserver, credentials } = options;
-  const { identity, serving, serverCa } = credentials;
+  const { nodeName, clock, log, observer, runtime, client, credentials } = options;
+  const { serving, serverCa } = credentials;
   const user = `system:node:${nodeName}`;
   const abort = new AbortController();
-  const shown = { user, path: 'kubelet-to-apiserver', certificate: identity };
-  const client = new RestClient(
-    httpsUrl(apiserver.host, apiserver.port),
-    componentCredentials(shown, serverCa, apiserver.host, observer),
-    `causeway-kubelet/${packageVersion()}`,
-  );
   const informers = new InformerFactory(client, log.child('kubelet'));
   const events = new EventRecorder(client, 'kubelet', nodeName, clock, log.child('kubelet'));
 
@@ -125,11 +122,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       podCidr: options.podCidr,
       labels: options.labels,
       nodeUid: () => credentials.nodeUid(),
-      removed: () => credentials.removed(),
+      refused: (error) => credentials.refused(error),
       clock,
       log: log.child('kubelet'),
     });
     await kubelet.startStaticPods();
+    credentials.follow(informers);
+    informers
+      .for<Node>(NODES, { fieldSelector: `metadata.name=${nodeName}` })
+      .handle({ deleted: () => registration.wake() });
     await registration.register(abort.signal);
     observer.opened({ path: 'kubelet-to-runtime', from: user, to: 'runtime', transport: 'in-process' });
     await kubelet.watchPods();
@@ -142,6 +143,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       removed,
       shutdown: async (hurry) => {
         await kubelet.shutdown(hurry);
+        await events.flush();
+        await close();
+      },
+      leave: async () => {
         await events.flush();
         await close();
       },

@@ -9,7 +9,7 @@ import { choosePodNetwork } from './pod-network.ts';
 it('pod networks of clusters that start at once are apart, are kept, and are had by one alone', async () => {
   const roots = await Promise.all(Array.from({ length: 24 }, () => mkdtemp(join(tmpdir(), 'causeway-network-'))));
   try {
-    const choices = await Promise.all(roots.map(choosePodNetwork));
+    const choices = await Promise.all(roots.map((root) => choosePodNetwork(root)));
     assert.equal(new Set(choices.map((c) => c.podCidr)).size, roots.length);
     assert.equal(new Set(choices.map((c) => c.bridge)).size, roots.length);
     const [root = ''] = roots;

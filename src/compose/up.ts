@@ -7,6 +7,7 @@ import { type ClusterDirectory, openClusterDirectory } from './data-directory.ts
 import { issueNodeCredentials } from './issued-node-credentials.ts';
 import { type KubeletSettings, kubeletSettings } from './kubelet-settings.ts';
 import { startNodeAgent } from './node-agent.ts';
+import { nodeClient } from './node-client.ts';
 import { startMachine } from './node-machine.ts';
 import { untilUsable } from './ready.ts';
 import {
@@ -90,6 +91,8 @@ async function startAll(
   const { access, port, serviceIp } = server;
   const credentials = await issueNodeCredentials(access, { name: nodeName, address }, { clock, log });
   stops.push(async () => credentials.close());
+  const apiserver = { host: access.serverName, port };
+  const { observer } = access;
   const node = await startNodeAgent(
     {
       nodeName,
@@ -98,11 +101,12 @@ async function startAll(
       labels: {},
       machine,
       credentials,
-      apiserver: { host: access.serverName, port },
+      client: nodeClient({ nodeName, apiserver, credentials, observer }),
+      apiserver,
       serviceIp,
       directory,
       kubelet: options.kubelet ?? kubeletSettings({}),
-      observer: access.observer,
+      observer,
       clock,
       log,
       progress,

@@ -1,5 +1,6 @@
 import { BootstrapTokenCleaner } from './bootstrap-token-cleaner.ts';
 import { ClusterRoleAggregationController } from './cluster-role-aggregation.ts';
+import { ClusterTrustPublisher } from './cluster-trust.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { CsrApprover } from './csr-approver.ts';
 import { CsrCleaner } from './csr-cleaner.ts';
@@ -19,6 +20,7 @@ const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Contr
   ServiceAccountController,
   RootCaPublisher,
   BootstrapTokenCleaner,
+  ClusterTrustPublisher,
   NodeLifecycleController,
   TaintEvictionController,
   EndpointsController,

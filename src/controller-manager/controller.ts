@@ -17,6 +17,8 @@ export interface ControllerDependencies {
   readonly certificates: CertificateSigner;
   /** PEM: what `kube-root-ca.crt` gives to pods. */
   readonly rootCa: TrustSource;
+  /** Who signs the certificates of those who may call kubelets. */
+  readonly kubeletClientCa: TrustSource;
   /** The rules that each aggregating role has, by its name: as authorisation works them out. */
   readonly aggregateRules: (roles: readonly ClusterRole[]) => ReadonlyMap<string, readonly object[]>;
 }

@@ -3,7 +3,7 @@ import { LEASES, NODES } from '../client/resources.ts';
 import type { RestClient } from '../client/rest-client.ts';
 import { type Clock, rfc3339Micro } from '../lib/clock.ts';
 import { backoff, sleep } from '../lib/deadline.ts';
-import { isCode, notFound } from '../lib/errors.ts';
+import { type CausewayError, isCode, notFound } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type NodeFacts, nodeArchitecture, nodeStatus } from './node-status.ts';
@@ -23,8 +23,8 @@ export interface RegistrationDependencies {
   readonly labels: Readonly<Record<string, string>>;
   /** The Node object that this node is. */
   readonly nodeUid: () => string;
-  /** Told when it is gone. Resolves when there is another one for this node; rejects when this node has none any more. */
-  readonly removed: () => Promise<void>;
+  /** Told when the apiserver refuses this node. Resolves when it makes sense to go on; rejects when this node is none any more. */
+  readonly refused: (error: CausewayError) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -34,6 +34,9 @@ export class NodeRegistration {
   readonly #d: RegistrationDependencies;
   #statusAt = 0;
   #lastStatus = '';
+  /** How often in a row the apiserver has not let this node read its own Node, which it may while it is one. */
+  #refusals = 0;
+  #awake = new AbortController();
 
   constructor(dependencies: RegistrationDependencies) {
     this.#d = dependencies;
@@ -53,47 +56,56 @@ export class NodeRegistration {
   }
 
   async #register(signal: AbortSignal): Promise<void> {
-    const own = await this.#own(signal);
-    if (own === undefined) throw notFound('', 'nodes', this.#d.facts.nodeName);
-    const node = await this.#describe(own, signal);
+    const node = await this.#describe(await this.#own(signal), signal);
     await this.#writeStatus(node, signal);
     await this.#renewLease(node.metadata.uid ?? '', signal);
   }
 
-  /** Renews the lease and the status until `signal` aborts. Rejects when this node has been removed for good. */
+  /** Renews the lease and the status until `signal` aborts. Rejects when this node is none any more. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
-    while (await sleep(failures === 0 ? RENEW_MS : backoff(failures, 200, RENEW_MS), signal)) {
-      let gone = false;
+    let described = true;
+    while (await this.#sleep(failures === 0 ? RENEW_MS : backoff(failures, 200, RENEW_MS), signal)) {
       try {
         const node = await this.#own(signal);
-        gone = node === undefined;
-        if (node !== undefined) {
-          await this.#renewLease(node.metadata.uid ?? '', signal);
-          await this.#writeStatus(node, signal);
-        }
+        if (!described) await this.#describe(node, signal);
+        described = true;
+        await this.#renewLease(node.metadata.uid ?? '', signal);
+        await this.#writeStatus(node, signal);
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
         failures++;
         this.#d.log.warn('the node could not renew its lease', { error: String(error) });
+        // A single refusal may come from an apiserver that starts.
+        if (this.#refusals < 2) continue;
+        await this.#d.refused(error as CausewayError);
+        described = false;
       }
-      if (!gone) continue;
-      await this.#d.removed();
-      await this.#register(signal).catch((error: unknown) => {
-        this.#d.log.warn('the node could not register again', { error: String(error) });
-      });
     }
   }
 
-  /** The Node that this node's certificates are for; `undefined` when it is gone: then the apiserver refuses this node even this. */
-  async #own(signal: AbortSignal): Promise<Node | undefined> {
+  /** Looks at the Node now: it may be gone. */
+  wake(): void {
+    this.#awake.abort();
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<boolean> {
+    this.#awake = new AbortController();
+    await sleep(ms, AbortSignal.any([signal, this.#awake.signal]));
+    return !signal.aborted;
+  }
+
+  /** The Node that this node's certificates are for. */
+  async #own(signal: AbortSignal): Promise<Node> {
     const { client, facts, nodeUid } = this.#d;
     try {
       const node = await client.get(NODES, '', facts.nodeName, signal);
-      return node.metadata.uid === nodeUid() ? node : undefined;
+      if (node.metadata.uid !== nodeUid()) throw notFound('', 'nodes', facts.nodeName);
+      this.#refusals = 0;
+      return node;
     } catch (error) {
-      if (isCode(error, 'Forbidden') || isCode(error, 'NotFound')) return undefined;
+      this.#refusals = isRefusal(error) ? this.#refusals + 1 : 0;
       throw error;
     }
   }
@@ -153,6 +165,10 @@ export class NodeRegistration {
       await client.create(LEASES, { metadata: { ...where, ownerReferences: [owner] }, spec }, signal);
     }
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return isCode(error, 'NotFound') || isCode(error, 'Forbidden') || isCode(error, 'Unauthorized');
 }
 
 /** Whether a stored status says of this node what decides how it is reached and used. */

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { Secret } from '../lib/secret.ts';
-import { type AlternativeNames, encodeSubject, subjectAltName, type Subject } from './certificate.ts';
+import { type AlternativeNames, encodeSubject, type Subject, subjectAltName } from './certificate.ts';
 import { bitString, contextTag, element, sequence, TAG, unsignedInteger } from './der.ts';
 import { OID, oid } from './oids.ts';
 

@@ -1,3 +1,6 @@
+import { X509Certificate } from 'node:crypto';
+import { CausewayError } from '../lib/errors.ts';
+
 /** A set of CA certificates, as PEM, that may change while the process runs. */
 export interface TrustSource {
   /** The same array until it changes. */
@@ -39,4 +42,20 @@ export class ChangingTrust implements TrustSource {
 export function certificatesIn(bundle: string): string[] {
   const blocks = bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   return blocks.map((block) => `${block}\n`);
+}
+
+/** The CA certificates of a bundle. Throws `Invalid` when there is none, or one that is not a CA's. */
+export function caCertificates(bundle: string, what: string): readonly string[] {
+  const pems = certificatesIn(bundle);
+  if (pems.length === 0) throw new CausewayError('Invalid', `${what} holds no certificate`);
+  for (const pem of pems) {
+    let certificate: X509Certificate;
+    try {
+      certificate = new X509Certificate(pem);
+    } catch (cause) {
+      throw new CausewayError('Invalid', `${what} holds a certificate that cannot be read`, { cause });
+    }
+    if (!certificate.ca) throw new CausewayError('Invalid', `${what} holds a certificate that is not a CA's`);
+  }
+  return pems;
 }

@@ -3,7 +3,12 @@ import { aggregateRules } from './aggregate.ts';
 import { clusterRoleTable, type RoleRow } from './bootstrap-cluster-roles.ts';
 import { controllerRoleTable } from './bootstrap-controller-roles.ts';
 import { group, namespacedRoleTable, systemAccount, user } from './bootstrap-namespaced.ts';
-import { type BindingRow, causewayBindingTable, causewayRoleTable } from './causeway-policy.ts';
+import {
+  type BindingRow,
+  causewayBindingTable,
+  causewayNamespacedRoleTable,
+  causewayRoleTable,
+} from './causeway-policy.ts';
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from './objects.ts';
 
 export interface BootstrapPolicy {
@@ -49,6 +54,7 @@ export function bootstrapPolicy(): BootstrapPolicy {
     ...controllers.map(([name]) => binding(`system:controller:${name}`, systemAccount(name))),
     ...causewayBindingTable,
   ];
+  const namespaced = [...namespacedRoleTable, ...causewayNamespacedRoleTable];
   return structuredClone({
     clusterRoles: clusterRoles.map((role) => {
       const rules = aggregated.get(role.metadata.name ?? '');
@@ -61,13 +67,13 @@ export function bootstrapPolicy(): BootstrapPolicy {
       roleRef: { apiGroup, kind: 'ClusterRole', name: row.role },
       ...subjects(row.subjects),
     })),
-    roles: namespacedRoleTable.map(({ namespace, name, rules }) => ({
+    roles: namespaced.map(({ namespace, name, rules }) => ({
       apiVersion,
       kind: 'Role',
       metadata: { ...metadata(name), namespace },
       rules,
     })),
-    roleBindings: namespacedRoleTable.flatMap(({ namespace, name, binding: row }) =>
+    roleBindings: namespaced.flatMap(({ namespace, name, binding: row }) =>
       row === undefined ? [] : [roleBinding(namespace, row.name, name, row.subjects)],
     ),
   });

@@ -1,6 +1,6 @@
 import { KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, SERVED_SIGNERS } from '../../api/certificates/signers.ts';
 import type { RoleRow } from './bootstrap-cluster-roles.ts';
-import { group, user } from './bootstrap-namespaced.ts';
+import { group, type NamespacedRoleRow, user } from './bootstrap-namespaced.ts';
 import type { Subject } from './objects.ts';
 import { read, rule } from './rule-table.ts';
 
@@ -57,6 +57,18 @@ export const managedControllers: readonly string[] = [
   'replicaset-controller',
   'root-ca-cert-publisher',
   'service-account-controller',
+];
+
+const trust = 'system:causeway:cluster-trust';
+
+/** The cluster's trust, which every node follows. */
+export const causewayNamespacedRoleTable: readonly NamespacedRoleRow[] = [
+  {
+    namespace: 'kube-public',
+    name: trust,
+    rules: [rule(read, '', 'configmaps', 'causeway-trust')],
+    binding: { name: trust, subjects: [group('system:nodes')] },
+  },
 ];
 
 export interface BindingRow {

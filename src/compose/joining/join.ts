@@ -9,11 +9,11 @@ import { clientTls } from '../../pki/client-tls.ts';
 import type { IssuedCertificate } from '../../pki/issued-certificate.ts';
 import { newPrivateKey } from '../../pki/make-certificate-request.ts';
 import { subjectOf } from '../../pki/subject.ts';
-import { fixedTrust } from '../../pki/trust.ts';
+import { caCertificates, fixedTrust } from '../../pki/trust.ts';
 import { packageVersion } from '../version.ts';
 import { nodeRequest, requestCertificate } from './certificate-request.ts';
 import { untilReached } from './connect-failure.ts';
-import { caCertificates, type NodeStore } from './node-store.ts';
+import type { NodeStore } from './node-store.ts';
 import { tokenRefused } from './refusals.ts';
 
 /** A clock that is further off than this makes certificates that are not valid yet, or not any more. */

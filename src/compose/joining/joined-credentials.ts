@@ -1,15 +1,18 @@
+import { X509Certificate } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
+import type { InformerFactory } from '../../client/informer.ts';
 import type { RestClient } from '../../client/rest-client.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { isCode } from '../../lib/errors.ts';
+import { type CausewayError, isCode } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { IssuedCertificate } from '../../pki/issued-certificate.ts';
 import { verifyKubelet } from '../../pki/kubelet-identity.ts';
 import { newPrivateKey } from '../../pki/make-certificate-request.ts';
-import { RotatingCertificate } from '../../pki/rotating-certificate.ts';
+import { RotatingCertificate, type RotatingCertificateOptions } from '../../pki/rotating-certificate.ts';
 import { subjectOf } from '../../pki/subject.ts';
 import type { NodeCredentials } from '../node-credentials.ts';
 import { nodeRequest, requestCertificate } from './certificate-request.ts';
+import { followTrust } from './cluster-trust.ts';
 import type { NodeStore } from './node-store.ts';
 import { certificateExpired, nodeRemoved } from './refusals.ts';
 
@@ -31,22 +34,31 @@ export interface JoinedCredentialsOptions {
 export class JoinedCredentials implements NodeCredentials {
   readonly identity: RotatingCertificate;
   readonly #o: JoinedCredentialsOptions;
+  readonly #rotate: RotatingCertificateOptions;
   #serving: RotatingCertificate | undefined;
   #client: RestClient | undefined;
 
   constructor(options: JoinedCredentialsOptions) {
     this.#o = options;
-    const rotate = { clock: options.clock, log: options.log.child('pki') };
-    this.identity = RotatingCertificate.resume(options.first, () => this.#ask('client'), rotate);
+    this.#rotate = {
+      clock: options.clock,
+      log: options.log.child('pki'),
+      // The first CA of the cluster's trust is the one that signs.
+      onReissue: (listener) => this.serverCa.onChange(() => this.#isSignedByFirst() || listener()),
+    };
+    this.identity = RotatingCertificate.resume(options.first, () => this.#ask('client'), this.#rotate);
   }
 
-  /** Takes the client that shows `identity`, and has the serving certificate, the kept one or a new one. */
-  async start(client: RestClient): Promise<void> {
+  /** The client that shows `identity`: certificates are asked for over it. */
+  use(client: RestClient): void {
     this.#client = client;
-    const { store, nodeName, clock, log } = this.#o;
+  }
+
+  /** Has the serving certificate, the kept one or a new one. */
+  async start(): Promise<void> {
+    const { store, nodeName, clock } = this.#o;
     const kept = await store.certificate('serving');
     const addresses = await this.#addresses();
-    const rotate = { clock, log: log.child('pki') };
     const issue = (): Promise<IssuedCertificate> => this.#ask('serving');
     const isUsable =
       kept !== undefined &&
@@ -54,8 +66,8 @@ export class JoinedCredentials implements NodeCredentials {
       verifyKubelet(kept.certificate, { nodeName, nodeUid: this.nodeUid() }) === undefined &&
       addresses.every((address) => kept.certificate.checkIP(address) !== undefined);
     this.#serving = isUsable
-      ? RotatingCertificate.resume(kept, issue, rotate)
-      : await RotatingCertificate.start(issue, rotate);
+      ? RotatingCertificate.resume(kept, issue, this.#rotate)
+      : await RotatingCertificate.start(issue, this.#rotate);
   }
 
   get serving(): RotatingCertificate {
@@ -75,7 +87,11 @@ export class JoinedCredentials implements NodeCredentials {
     return subjectOf(this.identity.current().certificate).uid ?? '';
   }
 
-  async refused(error: unknown): Promise<void> {
+  follow(informers: InformerFactory): void {
+    followTrust(informers, this.#o.store, this.#o.log);
+  }
+
+  async refused(error: CausewayError): Promise<void> {
     const { nodeName, clock, store } = this.#o;
     if (isCode(error, 'Unauthorized')) {
       const { notAfter } = this.identity.current();
@@ -101,6 +117,11 @@ export class JoinedCredentials implements NodeCredentials {
     const issued = await requestCertificate(client, request, { requester: this.nodeUid(), signal, progress });
     await store.saveCertificate(use, issued);
     return issued;
+  }
+
+  #isSignedByFirst(): boolean {
+    const [first = ''] = this.serverCa.current();
+    return this.identity.current().certificate.verify(new X509Certificate(first).publicKey);
   }
 
   /** Addresses that the control plane knows to be this node's: where it sees it, unless that is something between the two. */

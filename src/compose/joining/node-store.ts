@@ -1,11 +1,10 @@
-import { X509Certificate } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CausewayError } from '../../lib/errors.ts';
 import { Secret } from '../../lib/secret.ts';
 import { fromCombinedPem, type IssuedCertificate, toCombinedPem } from '../../pki/issued-certificate.ts';
 import { readSecretFile, writeSecretFile } from '../../pki/secret-file.ts';
-import { ChangingTrust } from '../../pki/trust.ts';
+import { ChangingTrust, caCertificates } from '../../pki/trust.ts';
 import type { PendingRequest } from './certificate-request.ts';
 
 /** What a node knows of its cluster from one start to the next. */
@@ -25,24 +24,6 @@ const FILES = {
   serving: 'pki/kubelet-server-current.pem',
   pending: 'pki/kubelet-client-pending.json',
 } as const;
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----\n?/g;
-
-/** The CA certificates of a bundle. Throws `Invalid` when there is none, or one that is not a CA's. */
-export function caCertificates(bundle: string, what: string): readonly string[] {
-  const pems = bundle.match(CERTIFICATE) ?? [];
-  if (pems.length === 0) throw new CausewayError('Invalid', `${what} holds no certificate`);
-  for (const pem of pems) {
-    let certificate: X509Certificate;
-    try {
-      certificate = new X509Certificate(pem);
-    } catch (cause) {
-      throw new CausewayError('Invalid', `${what} holds a certificate that cannot be read`, { cause });
-    }
-    if (!certificate.ca) throw new CausewayError('Invalid', `${what} holds a certificate that is not a CA's`);
-  }
-  return pems.map((pem) => `${pem.trimEnd()}\n`);
-}
 
 /**
  * What a joined node keeps in its data directory: certificates with their keys (0600, each file replaced whole), whom it trusts, and where the
@@ -92,7 +73,9 @@ export class NodeStore {
   }
 
   certificate(use: 'client' | 'serving'): Promise<IssuedCertificate | undefined> {
-    return readSecret(join(this.#root, FILES[use])).then((pem) => (pem === undefined ? undefined : fromCombinedPem(pem)));
+    return readSecret(join(this.#root, FILES[use])).then((pem) =>
+      pem === undefined ? undefined : fromCombinedPem(pem),
+    );
   }
 
   saveCertificate(use: 'client' | 'serving', issued: IssuedCertificate): Promise<void> {

@@ -106,7 +106,8 @@ export class TestCluster {
     return this.#run('system:kube-controller-manager', 'controller-manager', async (parts, signal) => {
       const certificates = new RequestSigner(() => this.api.pki.clusterCa, reservedNames);
       const rootCa = this.api.pki.trust('cluster');
-      const dependencies = { ...parts, certificates, rootCa, aggregateRules };
+      const kubeletClientCa = this.api.pki.trust('kubeletClient');
+      const dependencies = { ...parts, certificates, rootCa, kubeletClientCa, aggregateRules };
       if (kinds.length === 0) return runControllerManager(dependencies, signal);
       const controllers = kinds.map((Kind) => new Kind(dependencies));
       await parts.informers.start(signal);
@@ -126,7 +127,7 @@ export class TestCluster {
     user: string,
     source: string,
     run: (
-      parts: Omit<ControllerDependencies, 'certificates' | 'rootCa' | 'aggregateRules'>,
+      parts: Omit<ControllerDependencies, 'certificates' | 'rootCa' | 'kubeletClientCa' | 'aggregateRules'>,
       signal: AbortSignal,
     ) => Promise<void>,
   ): Promise<{ stop(): Promise<void> }> {
