@@ -51,10 +51,3 @@ export const CLUSTER_ROLE_BINDINGS = resource<ClusterRoleBinding>(
   'ClusterRoleBinding',
   false,
 );
-export const CERTIFICATE_SIGNING_REQUESTS = resource<CertificateSigningRequest>(
-  'certificates.k8s.io',
-  'v1',
-  'certificatesigningrequests',
-  'CertificateSigningRequest',
-  false,
-);

@@ -15,7 +15,6 @@ export const OID = {
   organization: '2.5.4.10',
   /** Kubernetes' user UID in a client certificate's subject. */
   kubernetesUid: '1.3.6.1.4.1.57683.2',
-  extensionRequest: '1.2.840.113549.1.9.14', // RFC 2985 §5.4.2
   subjectKeyIdentifier: '2.5.29.14', // RFC 5280 §4.2.1
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from '../../api/certificates/signers.ts';
 import type { CertificateSigningRequest } from '../../api/generated/types.ts';
 import { CERTIFICATE_SIGNING_REQUESTS } from '../../client/resources.ts';
 import type { RestClient } from '../../client/rest-client.ts';
@@ -16,8 +17,8 @@ const APPROVAL_HINT_MS = 5_000;
 
 /** One row a signer that a node asks. */
 const SIGNERS = {
-  client: { signerName: 'kubernetes.io/kube-apiserver-client-kubelet', usage: 'client auth' },
-  serving: { signerName: 'kubernetes.io/kubelet-serving', usage: 'server auth' },
+  client: { signerName: KUBELET_CLIENT_SIGNER, usage: 'client auth' },
+  serving: { signerName: KUBELET_SERVING_SIGNER, usage: 'server auth' },
 } as const;
 
 export interface PendingRequest {

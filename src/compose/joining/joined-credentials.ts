@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
+import { REMOTE_ADDRESS_EXTRA } from '../../api/user-info.ts';
 import type { InformerFactory } from '../../client/informer.ts';
 import type { RestClient } from '../../client/rest-client.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -15,9 +16,6 @@ import { nodeRequest, requestCertificate } from './certificate-request.ts';
 import { followTrust } from './cluster-trust.ts';
 import type { NodeStore } from './node-store.ts';
 import { certificateExpired, nodeRemoved } from './refusals.ts';
-
-/** Where the apiserver sees a node: put there by the apiserver, for users of the group `system:nodes`. */
-const REMOTE_ADDRESS = 'causeway.dev/remote-address';
 
 export interface JoinedCredentialsOptions {
   readonly store: NodeStore;
@@ -132,7 +130,7 @@ export class JoinedCredentials implements NodeCredentials {
       { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
       this.#o.signal,
     );
-    const seen = review?.status?.userInfo?.extra?.[REMOTE_ADDRESS] ?? [];
+    const seen = review?.status?.userInfo?.extra?.[REMOTE_ADDRESS_EXTRA] ?? [];
     const own = new Set(Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((a) => a.address)));
     return seen.filter((address) => own.has(address));
   }
