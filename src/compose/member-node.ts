@@ -49,7 +49,7 @@ interface Welcome {
 
 /** Runs a node that has joined. Throws `Gone` when it was removed from the cluster since: its pods are ended then. */
 export async function startMember(options: MemberOptions, stops: StopSteps): Promise<RunningJoinedNode> {
-  const { store, membership, clock, log, progress, signal, port } = options;
+  const { store, membership, clock, progress, signal, port } = options;
   const { server, nodeName } = membership;
   const url = new URL(server);
   const apiserver = {
@@ -91,7 +91,6 @@ export async function startMember(options: MemberOptions, stops: StopSteps): Pro
   let end = (): Promise<void> => node.leave();
   stops.push(() => end());
   const ended = node.removed.catch(async (error: unknown) => {
-    log.error('this node is none any more', { error: String(error) });
     if (isCode(error, 'Gone')) end = () => node.shutdown(new AbortController().signal);
     await stops.stop();
     throw error;

@@ -71,7 +71,7 @@ describe('RotatingCertificate', () => {
     rotating.close();
   });
 
-  it('keeps the old certificate when the signer fails, and tries again', async () => {
+  it('keeps the old certificate when the signer fails, and tries again, the later the more often it fails', async () => {
     const test = setup();
     const rotating = await test.start();
     test.at(6 * DAY);
@@ -80,7 +80,15 @@ describe('RotatingCertificate', () => {
     assert.equal(rotating.current().certificate.subject, 'CN=u1');
     assert.deepEqual(test.errors, ['certificate renewal failed; trying again']);
     await assert.rejects(rotating.renew(), { message: 'the signer is away' });
+    await rotating.renewIfDue();
+    assert.equal(test.errors.length, 1, 'it waits');
+    const first = rotating.renewAt - (START + 6 * DAY);
+    test.at(6 * DAY + first);
+    await rotating.renewIfDue();
+    const second = rotating.renewAt - (START + 6 * DAY + first);
+    assert.deepEqual([first, second], [45_000, 90_000]);
     test.break(false);
+    test.at(6 * DAY + first + second);
     await rotating.renewIfDue();
     assert.equal(rotating.current().certificate.subject, 'CN=u2');
     rotating.close();
