@@ -1,11 +1,14 @@
 import { CLIENT_SIGNER, KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from '../api/certificates/signers.ts';
 import { bootstrapTokenOf } from '../api/core/bootstrap-token.ts';
 import type { CertificateSigningRequest } from '../api/generated/types.ts';
+import type { Informer } from '../client/informer.ts';
 import { CERTIFICATE_SIGNING_REQUESTS } from '../client/resources.ts';
 import type { RestClient } from '../client/rest-client.ts';
+import { WorkQueue } from '../client/workqueue.ts';
 import { type CertificateRequest, parseCertificateRequest } from '../pki/certificate-request.ts';
 import type { RequestProfile } from '../pki/request-rules.ts';
 import type { SigningOptions } from '../pki/request-signer.ts';
+import type { ControllerDependencies } from './controller.ts';
 import { ignoring } from './expected-errors.ts';
 
 /** Who holds the CA's key, as the approver and the signer see him. */
@@ -26,6 +29,18 @@ export const PROFILES: ReadonlyMap<string, RequestProfile> = new Map([
 /** The approver's reasons. The second one: the token was made for that node, so a Node of the name may be there already. */
 export const AUTO_APPROVED = 'AutoApproved';
 export const AUTO_APPROVED_FOR_NODE = 'AutoApprovedForNamedNode';
+
+/** What each of the three controllers works on: the names of the requests that were made or changed. */
+export function followRequests(
+  { informers, log }: ControllerDependencies,
+  controller: string,
+): { readonly queue: WorkQueue; readonly requests: Informer<CertificateSigningRequest> } {
+  const queue = new WorkQueue(controller, log);
+  const requests = informers.for<CertificateSigningRequest>(CERTIFICATE_SIGNING_REQUESTS);
+  const offer = (csr: CertificateSigningRequest): void => queue.add(csr.metadata.name ?? '');
+  requests.handle({ added: offer, updated: offer });
+  return { queue, requests };
+}
 
 /** Who asks, as far as he may have a node's certificate by himself. The apiserver says who it was. */
 export type Requester =

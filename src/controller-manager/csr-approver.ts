@@ -7,8 +7,8 @@ import {
 import type { CertificateSigningRequest, Node } from '../api/generated/types.ts';
 import { REMOTE_ADDRESS_EXTRA } from '../api/user-info.ts';
 import type { Informer } from '../client/informer.ts';
-import { CERTIFICATE_SIGNING_REQUESTS, NODES, SECRETS } from '../client/resources.ts';
-import { WorkQueue } from '../client/workqueue.ts';
+import { NODES, SECRETS } from '../client/resources.ts';
+import type { WorkQueue } from '../client/workqueue.ts';
 import type { CertificateRequest } from '../pki/certificate-request.ts';
 import { canonicalIpAddress } from '../pki/ip-address-bytes.ts';
 import { type RequestProfile, requestedNodeName } from '../pki/request-rules.ts';
@@ -16,6 +16,7 @@ import { claimBootstrapToken } from './bootstrap-token-claim.ts';
 import {
   AUTO_APPROVED,
   AUTO_APPROVED_FOR_NODE,
+  followRequests,
   isIssued,
   type Judgement,
   PROFILES,
@@ -48,10 +49,7 @@ export class CsrApprover implements Controller {
 
   constructor(dependencies: ControllerDependencies) {
     this.#d = dependencies;
-    this.#queue = new WorkQueue('csr-approver', dependencies.log);
-    this.#requests = dependencies.informers.for<CertificateSigningRequest>(CERTIFICATE_SIGNING_REQUESTS);
-    const offer = (csr: CertificateSigningRequest): void => this.#queue.add(csr.metadata.name ?? '');
-    this.#requests.handle({ added: offer, updated: offer });
+    ({ queue: this.#queue, requests: this.#requests } = followRequests(dependencies, 'csr-approver'));
   }
 
   run(signal: AbortSignal): Promise<void> {

@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import type { CertificateSigningRequest } from '../api/generated/types.ts';
 import type { Informer } from '../client/informer.ts';
 import { CERTIFICATE_SIGNING_REQUESTS } from '../client/resources.ts';
-import { WorkQueue } from '../client/workqueue.ts';
-import { conditionOf, isIssued } from './certificate-request.ts';
+import type { WorkQueue } from '../client/workqueue.ts';
+import { conditionOf, followRequests, isIssued } from './certificate-request.ts';
 import type { Controller, ControllerDependencies } from './controller.ts';
 import { ignoring } from './expected-errors.ts';
 
@@ -20,10 +20,7 @@ export class CsrCleaner implements Controller {
 
   constructor(dependencies: ControllerDependencies) {
     this.#d = dependencies;
-    this.#queue = new WorkQueue('csr-cleaner', dependencies.log);
-    this.#requests = dependencies.informers.for<CertificateSigningRequest>(CERTIFICATE_SIGNING_REQUESTS);
-    const offer = (csr: CertificateSigningRequest): void => this.#queue.add(csr.metadata.name ?? '');
-    this.#requests.handle({ added: offer, updated: offer });
+    ({ queue: this.#queue, requests: this.#requests } = followRequests(dependencies, 'csr-cleaner'));
   }
 
   run(signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@ import { JOINED_BY_ANNOTATION } from '../api/certificates/signers.ts';
 import type { CertificateSigningRequest } from '../api/generated/types.ts';
 import type { Informer } from '../client/informer.ts';
 import { CERTIFICATE_SIGNING_REQUESTS, NODES } from '../client/resources.ts';
-import { WorkQueue } from '../client/workqueue.ts';
+import type { WorkQueue } from '../client/workqueue.ts';
 import { isCode } from '../lib/errors.ts';
 import type { CertificateRequest } from '../pki/certificate-request.ts';
 import { type RequestProfile, requestedNodeName } from '../pki/request-rules.ts';
@@ -11,6 +11,7 @@ import {
   AUTO_APPROVED,
   AUTO_APPROVED_FOR_NODE,
   conditionOf,
+  followRequests,
   isIssued,
   PROFILES,
   parsedRequest,
@@ -45,10 +46,7 @@ export class CsrSigner implements Controller {
 
   constructor(dependencies: ControllerDependencies) {
     this.#d = dependencies;
-    this.#queue = new WorkQueue('csr-signer', dependencies.log);
-    this.#requests = dependencies.informers.for<CertificateSigningRequest>(CERTIFICATE_SIGNING_REQUESTS);
-    const offer = (csr: CertificateSigningRequest): void => this.#queue.add(csr.metadata.name ?? '');
-    this.#requests.handle({ added: offer, updated: offer });
+    ({ queue: this.#queue, requests: this.#requests } = followRequests(dependencies, 'csr-signer'));
   }
 
   run(signal: AbortSignal): Promise<void> {
