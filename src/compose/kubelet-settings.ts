@@ -1,18 +1,22 @@
 import { resolve } from 'node:path';
+import { type EvictionFlags, type EvictionSettings, evictionSettings } from '../kubelet/eviction/thresholds.ts';
 
 /** What a node's kubelet is told by flags, as they are written: each has the name that Kubernetes' kubelet has for it. */
-export interface KubeletFlags {
+export interface KubeletFlags extends EvictionFlags {
   readonly podManifestPath?: string;
 }
 
 /** The same, checked. */
 export interface KubeletSettings {
   readonly podManifestPath: string | undefined;
+  readonly eviction: EvictionSettings;
 }
 
 /** Reads the flags of a kubelet. Throws one line that names the flag and says what is wrong with it. */
-export function kubeletSettings({ podManifestPath }: KubeletFlags): KubeletSettings {
+export function kubeletSettings(flags: KubeletFlags): KubeletSettings {
+  const { podManifestPath } = flags;
   return {
     podManifestPath: podManifestPath === undefined ? undefined : resolve(podManifestPath),
+    eviction: evictionSettings(flags),
   };
 }

@@ -63,6 +63,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const events = new EventRecorder(client, 'kubelet', nodeName, clock, log.child('kubelet'));
 
   const room = await nodeRoom(options.directory.root);
+  let registration: NodeRegistration | undefined;
   const kubelet = new Kubelet({
     nodeName,
     client,
@@ -76,6 +77,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     logsDirectory: options.directory.logsDirectory,
     podManifestPath: options.kubelet.podManifestPath,
     nodeUid: () => credentials.nodeUid(),
+    eviction: options.kubelet.eviction,
+    conditionsChanged: () => registration?.wake(),
     trustedCa: () => serverCa.current().join(''),
     clock,
     log: log.child('kubelet'),
@@ -105,7 +108,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   try {
     const { port } = await server.listen(options.port, options.address);
     const { runtimeName, runtimeVersion } = await runtime.version();
-    const registration = new NodeRegistration({
+    registration = new NodeRegistration({
       client,
       runtime,
       facts: {
@@ -123,6 +126,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       labels: options.labels,
       nodeUid: () => credentials.nodeUid(),
       refused: (error) => credentials.refused(error),
+      health: () => ({ pressure: kubelet.conditions, shuttingDown: false }),
       clock,
       log: log.child('kubelet'),
     });
@@ -130,7 +134,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     credentials.follow(informers);
     informers
       .for<Node>(NODES, { fieldSelector: `metadata.name=${nodeName}` })
-      .handle({ deleted: () => registration.wake() });
+      .handle({ deleted: () => registration?.wake() });
     await registration.register(abort.signal);
     observer.opened({ path: 'kubelet-to-runtime', from: user, to: 'runtime', transport: 'in-process' });
     await kubelet.watchPods();

@@ -1,5 +1,5 @@
 import type { Pod } from '../api/generated/types.ts';
-import { unsupportedFields } from '../kubelet/kubelet.ts';
+import { unsupportedFields } from '../kubelet/unsupported-fields.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { checkPort, defaultNodeName, firstAddress, localAddress } from './addresses.ts';

@@ -70,6 +70,8 @@ describe('a kubelet', () => {
       logsDirectory: join(directory, 'logs'),
       podManifestPath: join(directory, 'manifests'),
       nodeUid: () => 'node-uid',
+      eviction: { thresholds: [], transitionMs: 0, maxPodGraceSeconds: 0 },
+      conditionsChanged: () => undefined,
       trustedCa: () => '',
       clock: systemClock,
       log: silentLog,

@@ -8,8 +8,12 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ContainerLifecycle } from './container-lifecycle.ts';
+import { EvictionManager } from './eviction/eviction-manager.ts';
+import { measurePods } from './eviction/measure.ts';
+import { observeNode } from './eviction/node-observations.ts';
+import type { PressureCondition } from './eviction/signals.ts';
+import type { EvictionSettings } from './eviction/thresholds.ts';
 import { apiObjectSource, type KubernetesEndpoint } from './object-source.ts';
-import { containerSecurity, sandboxConfig, unsupportedByKubelet } from './pod-config.ts';
 import { podLogDirectory, removeOtherLogs } from './pod-logs.ts';
 import { apiPodRecord, type PodRecord } from './pod-record.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -18,6 +22,7 @@ import { isMirror, MirrorPods } from './static-pods/mirror-pods.ts';
 import { PodDirectory } from './static-pods/pod-directory.ts';
 import { StaticPodParser } from './static-pods/static-pod-file.ts';
 import { StaticPods } from './static-pods/static-pods.ts';
+import { unsupportedFields } from './unsupported-fields.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
 
 export interface KubeletDependencies {
@@ -37,6 +42,9 @@ export interface KubeletDependencies {
   readonly podManifestPath: string | undefined;
   /** The Node object that this node is. */
   readonly nodeUid: () => string;
+  readonly eviction: EvictionSettings;
+  /** The conditions of the node are others now. */
+  readonly conditionsChanged: () => void;
   readonly trustedCa: () => string | Buffer;
   readonly clock: Clock;
   readonly log: Log;
@@ -54,6 +62,7 @@ export class Kubelet {
   readonly #source;
   readonly #statics: StaticPods;
   readonly #mirrors: MirrorPods;
+  readonly #eviction: EvictionManager;
   readonly #abort = new AbortController();
   #directory: PodDirectory | undefined;
   #accepting = true;
@@ -77,6 +86,7 @@ export class Kubelet {
       end: (pod) => this.#workers.get(pod.metadata.uid ?? '')?.update(pod),
       now: () => clock.now(),
     });
+    this.#eviction = this.#makeEviction();
   }
 
   /** Starts the pods of the manifest directory, and follows it. Needs no apiserver. */
@@ -110,7 +120,7 @@ export class Kubelet {
 
   /** Takes over what runs already, removes what belongs to no pod, and follows the runtime until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const following = this.#follow(signal);
+    const following = Promise.all([this.#follow(signal), this.#eviction.run(signal)]);
     await this.#view.refresh();
     await this.#podInformer().synced();
     this.#mirrors.look();
@@ -152,6 +162,10 @@ export class Kubelet {
   /** Of a static pod, the UID by which the API knows it. */
   mirrorUid(pod: Pod): string | undefined {
     return this.#mirrors.uidOf(pod);
+  }
+
+  get conditions(): ReadonlySet<PressureCondition> {
+    return this.#eviction.conditions;
   }
 
   get view(): RuntimeView {
@@ -209,11 +223,50 @@ export class Kubelet {
       exitOf: (id) => this.#view.exitOf(id),
       removePodLogs: (p) => rm(podLogDirectory(logsDirectory, p), { recursive: true, force: true }),
       unsupported: (p) => unsupportedFields(p, runtime),
+      refused: (p) => this.#eviction.refused(p, this.#statics.has(p)),
       finished: () => {
         this.#workers.delete(uid);
         this.#statics.ended(pod);
       },
     });
+  }
+
+  #makeEviction(): EvictionManager {
+    const { eviction, runtime, logsDirectory, podsDirectory, nodeName, events, conditionsChanged, clock, log } =
+      this.#d;
+    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+    const imageFs = async (): Promise<string | undefined> => undefined;
+    const from = { runtime, view: this.#view, volumes: this.#volumes, logsDirectory };
+    return new EvictionManager({
+      settings: eviction,
+      observe: () => observeNode({ nodeFs: podsDirectory, imageFs }),
+      pods: () =>
+        [...this.#workers.values()]
+          .filter((worker) => worker.isActive)
+          .map((worker) => ({
+            pod: worker.pod,
+            isStatic: this.#statics.has(worker.pod),
+            evict: (failure, graceSeconds) => worker.evict(failure, graceSeconds),
+          })),
+      measure: (pods, withDisk) => {
+        const measured = pods.map(({ pod }) => pod);
+        return measurePods(from, measured, withDisk);
+      },
+      reclaim: () => this.#reclaim(),
+      changed: conditionsChanged,
+      tell: (reason, message) => events.record(node, 'Warning', reason, message),
+      clock,
+      log,
+    });
+  }
+
+  /** Logs of pods that have ended, as Kubernetes removes their containers: nobody is to be ended for them. */
+  async #reclaim(): Promise<void> {
+    for (const { pod } of this.#workers.values()) {
+      const { phase } = pod.status ?? {};
+      if (phase !== 'Failed' && phase !== 'Succeeded') continue;
+      await rm(podLogDirectory(this.#d.logsDirectory, pod), { recursive: true, force: true });
+    }
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -245,36 +298,4 @@ export class Kubelet {
       this.#d.log.warn('what a pod left behind could not be removed', { error: String(error) });
     });
   }
-}
-
-/** Fields that neither this kubelet nor its runtime honours. */
-export function unsupportedFields(pod: Pod, runtime: Pick<Runtime, 'unsupported'>): readonly string[] {
-  const found = new Set(unsupportedByKubelet(pod));
-  const sandbox = sandboxConfig(pod, 0, '/');
-  for (const field of runtime.unsupported(sandbox)) found.add(field);
-  for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]) {
-    const limits = container.resources?.limits ?? {};
-    const config = {
-      name: container.name,
-      attempt: 0,
-      image: container.image ?? '',
-      command: container.command ?? [],
-      args: container.args ?? [],
-      workingDir: container.workingDir ?? '',
-      env: [],
-      mounts: [],
-      stdin: false,
-      stdinOnce: false,
-      tty: false,
-      security: containerSecurity(pod, container),
-      resources: {
-        ...(limits['cpu'] === undefined ? {} : { cpuMillis: 1 }),
-        ...(limits['memory'] === undefined ? {} : { memoryBytes: 1 }),
-      },
-      labels: {},
-      annotations: {},
-    };
-    for (const field of runtime.unsupported(sandbox, config)) found.add(field);
-  }
-  return [...found];
 }

@@ -6,7 +6,7 @@ import { backoff, sleep } from '../lib/deadline.ts';
 import { type CausewayError, isCode, notFound } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { type NodeFacts, nodeArchitecture, nodeStatus } from './node-status.ts';
+import { type NodeFacts, type NodeHealth, nodeArchitecture, nodeStatus } from './node-status.ts';
 
 /** Kubernetes' defaults: a lease of 40 s renewed four times in it; the whole status every 5 min or when it changes. */
 const LEASE_SECONDS = 40;
@@ -25,6 +25,7 @@ export interface RegistrationDependencies {
   readonly nodeUid: () => string;
   /** Told when the apiserver refuses this node. Resolves when it makes sense to go on; rejects when this node is none any more. */
   readonly refused: (error: CausewayError) => Promise<void>;
+  readonly health: () => NodeHealth;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -85,14 +86,15 @@ export class NodeRegistration {
     }
   }
 
-  /** Looks at the Node now: it may be gone. */
+  /** Looks at the Node now: it may be gone, or how this node does has changed. */
   wake(): void {
     this.#awake.abort();
   }
 
+  /** False when `signal` has aborted. */
   async #sleep(ms: number, signal: AbortSignal): Promise<boolean> {
-    this.#awake = new AbortController();
     await sleep(ms, AbortSignal.any([signal, this.#awake.signal]));
+    this.#awake = new AbortController();
     return !signal.aborted;
   }
 
@@ -128,8 +130,9 @@ export class NodeRegistration {
   }
 
   async #writeStatus(node: Node, signal: AbortSignal): Promise<void> {
-    const { client, facts, runtime, clock } = this.#d;
-    const status = await nodeStatus(facts, await runtime.status(), node.status?.conditions ?? [], clock.now());
+    const { client, facts, runtime, clock, health } = this.#d;
+    const known = node.status?.conditions ?? [];
+    const status = await nodeStatus(facts, await runtime.status(), known, health(), clock.now());
     const comparable = JSON.stringify({
       ...status,
       conditions: status.conditions?.map((c) => ({ ...c, lastHeartbeatTime: '' })),

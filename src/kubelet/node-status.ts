@@ -4,11 +4,10 @@ import { arch, availableParallelism, release, totalmem } from 'node:os';
 import type { NodeCondition, NodeStatus } from '../api/generated/types.ts';
 import { rfc3339 } from '../lib/clock.ts';
 import type { RuntimeStatus } from '../runtime/runtime.ts';
+import type { PressureCondition } from './eviction/signals.ts';
 
 /** Kubernetes' default for `--max-pods`. */
 const MAX_PODS = 110;
-/** Less room than this is pressure. Kubernetes evicts below `memory.available<100Mi`. */
-const MINIMUM_FREE_BYTES = 100 << 20;
 /** What of the memory is kept back from pods. */
 const RESERVED_MEMORY_BYTES = 100 << 20;
 
@@ -20,6 +19,13 @@ export interface NodeFacts {
   readonly runtimeVersion: string;
   /** Where pods' volumes and logs are: its file system counts as the node's disk. */
   readonly dataDirectory: string;
+}
+
+/** How the node does. */
+export interface NodeHealth {
+  readonly pressure: ReadonlySet<PressureCondition>;
+  /** Its pods are being ended. */
+  readonly shuttingDown: boolean;
 }
 
 function fileText(path: string): string {
@@ -39,11 +45,6 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '3
 /** Kubernetes' name of this machine's architecture. */
 export function nodeArchitecture(): string {
   return ARCHITECTURES[arch()] ?? arch();
-}
-
-function availableMemory(): number {
-  const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(fileText('/proc/meminfo'))?.[1];
-  return kib === undefined ? totalmem() : Number(kib) * 1024;
 }
 
 /** What pods may ask for in all, by resource: the amounts of `status.allocatable`. */
@@ -70,26 +71,28 @@ export async function nodeStatus(
   facts: NodeFacts,
   runtime: RuntimeStatus,
   previous: readonly NodeCondition[],
+  health: NodeHealth,
   now: number,
 ): Promise<NodeStatus> {
   const disk = await statfs(facts.dataDirectory);
   const room = await nodeRoom(facts.dataDirectory);
-  const lowMemory = availableMemory() < MINIMUM_FREE_BYTES;
-  const lowDisk = disk.bavail * disk.bsize < MINIMUM_FREE_BYTES;
-  const ready = runtime.ready && runtime.networkReady;
+  const { pressure, shuttingDown } = health;
+  const ready = runtime.ready && runtime.networkReady && !shuttingDown;
   const isolated = runtime.isolation.length > 0;
   const found: [type: string, status: boolean, reason: string, message: string][] = [
-    lowMemory
+    pressure.has('MemoryPressure')
       ? ['MemoryPressure', true, 'KubeletHasInsufficientMemory', 'kubelet has insufficient memory available']
       : ['MemoryPressure', false, 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
-    lowDisk
+    pressure.has('DiskPressure')
       ? ['DiskPressure', true, 'KubeletHasDiskPressure', 'kubelet has disk pressure']
       : ['DiskPressure', false, 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
-    ['PIDPressure', false, 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+    pressure.has('PIDPressure')
+      ? ['PIDPressure', true, 'KubeletHasInsufficientPID', 'kubelet has insufficient PID available']
+      : ['PIDPressure', false, 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
     ['PodsIsolated', isolated, isolated ? 'NamespacesInUse' : 'NoIsolation', isolationText(runtime)],
     ready
       ? ['Ready', true, 'KubeletReady', 'kubelet is posting ready status']
-      : ['Ready', false, 'KubeletNotReady', runtime.message],
+      : ['Ready', false, 'KubeletNotReady', shuttingDown ? 'node is shutting down' : runtime.message],
   ];
   return {
     addresses: facts.addresses.map((a) => ({ ...a })),

@@ -14,10 +14,10 @@ test('a limit that nothing keeps is refused; one that is kept, or that the sched
     refused({ resources: { limits: { cpu: '1', memory: '1Gi', 'example.com/gpu': '1', 'hugepages-2Mi': '2Mi' } } }),
     [],
   );
-  assert.deepEqual(refused({ resources: { requests: { 'ephemeral-storage': '1Gi' } } }), []);
-  assert.deepEqual(refused({ resources: { limits: { 'ephemeral-storage': '1Gi' } } }), [
-    'spec.containers[0].resources.limits[ephemeral-storage]',
-  ]);
+  const resources = { requests: { 'ephemeral-storage': '1Gi' }, limits: { 'ephemeral-storage': '1Gi' } };
+  const volume = (emptyDir: object): Partial<PodSpec> => ({ volumes: [{ name: 'v', emptyDir }] });
+  assert.deepEqual(refused({ resources }, volume({ sizeLimit: '1Gi' })), []);
+  assert.deepEqual(refused({}, volume({ medium: 'Memory' })), ['spec.volumes[0].emptyDir.medium']);
 });
 
 test('a restart policy that a container has for itself is refused unless it is a sidecar’s', () => {

@@ -187,10 +187,7 @@ export function unsupportedByKubelet(pod: Pod): readonly string[] {
     for (const kind of Object.keys(volume)) {
       if (kind !== 'name' && !SUPPORTED_VOLUMES.has(kind)) found.push(`spec.volumes[${i}].${kind}`);
     }
-    // Neither a disk's room nor memory is measured yet.
-    for (const field of ['medium', 'sizeLimit'] as const) {
-      if ((volume.emptyDir?.[field] ?? '') !== '') found.push(`spec.volumes[${i}].emptyDir.${field}`);
-    }
+    if ((volume.emptyDir?.medium ?? '') !== '') found.push(`spec.volumes[${i}].emptyDir.medium`);
     (volume.projected?.sources ?? []).forEach((source, j) => {
       for (const kind of ['clusterTrustBundle', 'podCertificate'] as const) {
         if (source[kind] !== undefined) found.push(`spec.volumes[${i}].projected.sources[${j}].${kind}`);
@@ -229,10 +226,6 @@ function unsupportedInContainer(container: Container, path: string, containers: 
   if ((container.volumeDevices ?? []).length > 0) found.push(`${path}.volumeDevices`);
   if ((container.restartPolicyRules ?? []).length > 0) found.push(`${path}.restartPolicyRules`);
   if ((container.resources?.claims ?? []).length > 0) found.push(`${path}.resources.claims`);
-  for (const name of Object.keys(container.resources?.limits ?? {})) {
-    // Nothing measures a disk's room. What else a node has not, the scheduler finds nowhere.
-    if (name === 'ephemeral-storage') found.push(`${path}.resources.limits[${name}]`);
-  }
   (container.env ?? []).forEach((variable, i) => {
     if (variable.valueFrom?.fileKeyRef !== undefined) found.push(`${path}.env[${i}].valueFrom.fileKeyRef`);
   });

@@ -16,6 +16,14 @@ export interface Waiting {
   readonly message?: string;
 }
 
+/** Why the kubelet itself ends a pod. */
+export interface PodFailure {
+  readonly reason: string;
+  readonly message: string;
+  /** It is no fault of the pod's: controllers that count failures do not count this one. */
+  readonly isDisruption?: boolean;
+}
+
 /** All that the status of a pod is computed from. */
 export interface PodObservation {
   readonly runtimeName: string;
@@ -30,7 +38,7 @@ export interface PodObservation {
   /** The pod is being ended: nothing of it is ready. */
   readonly terminating: boolean;
   /** Set when the kubelet itself ends the pod: `DeadlineExceeded`, `Evicted`, … */
-  readonly failure?: { readonly reason: string; readonly message: string };
+  readonly failure?: PodFailure;
   readonly now: number;
 }
 
@@ -120,7 +128,7 @@ function anyStarted(pod: Pod, seen: PodObservation): boolean {
   return (pod.spec?.containers ?? []).some((c) => (seen.runs.get(c.name) ?? []).length > 0);
 }
 
-function qosClass(pod: Pod): NonNullable<PodStatus['qosClass']> {
+export function qosClass(pod: Pod): NonNullable<PodStatus['qosClass']> {
   const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
   let any = false;
   let guaranteed = true;
@@ -186,6 +194,10 @@ function conditions(
   } else add('Ready', containersReady, why, message);
   add('ContainersReady', containersReady, why, message);
   add('PodScheduled', true);
+  if (seen.failure?.isDisruption === true) {
+    const { message: why } = seen.failure;
+    wanted.push({ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: why });
+  }
   return wanted.map((c) => {
     const known = pod.status?.conditions?.find((k) => k.type === c.type);
     const since = known?.status === c.status ? known.lastTransitionTime : undefined;

@@ -1,61 +1,30 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Container, Pod } from '../api/generated/types.ts';
-import type { EventRecorder } from '../client/event-recorder.ts';
-import type { Clock } from '../lib/clock.ts';
 import { backoff, earliest } from '../lib/deadline.ts';
-import type { Log } from '../lib/log.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import { ContainerEnding } from './container-ending.ts';
-import type { ContainerLifecycle } from './container-lifecycle.ts';
 import type { PodAddresses } from './downward.ts';
 import { containersOf, gracePeriodSeconds } from './pod-config.ts';
 import { recordPodEvent } from './pod-events.ts';
 import { PodHistory } from './pod-history.ts';
 import { type PodPlan, planPod } from './pod-plan.ts';
-import type { PodRecord } from './pod-record.ts';
 import { type Look, PodReporter } from './pod-reporter.ts';
 import { type PodRuns, podRuns } from './pod-runs.ts';
 import { replaceSandbox } from './pod-sandbox.ts';
 import { PodStarter } from './pod-starter.ts';
-import type { Waiting } from './pod-status.ts';
+import type { PodFailure, Waiting } from './pod-status.ts';
 import { PodVerdict } from './pod-verdict.ts';
+import type { PodWorkerDependencies } from './pod-worker-dependencies.ts';
 import type { ActionTarget } from './probes/probe-action.ts';
 import { ProbeKeeper, probedRun } from './probes/probe-keeper.ts';
 import { RestartBackoff } from './restart-backoff.ts';
-import type { RuntimeView } from './runtime-view.ts';
 import { PodVolumes } from './volumes/pod-volumes.ts';
-import type { PreparedVolume, VolumeManager } from './volumes/volume-manager.ts';
+import type { PreparedVolume } from './volumes/volume-manager.ts';
 
 /** A step that failed is tried again after this time, doubled up to the maximum. */
 const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 30_000;
 /** Seconds for the containers of a pod that is gone from the API already. */
 const REMOVED_GRACE_SECONDS = 1;
-
-export interface PodWorkerDependencies {
-  /** How the API shows the pod. */
-  readonly record: PodRecord;
-  readonly runtime: Runtime;
-  readonly volumes: VolumeManager;
-  readonly lifecycle: ContainerLifecycle;
-  readonly events: EventRecorder;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly logsDirectory: string;
-  readonly hostIPs: readonly string[];
-  readonly trustedCa: () => string | Buffer;
-  /** What the runtime has of this pod now, newest first. */
-  readonly observe: () => ReturnType<RuntimeView['ofPod']>;
-  /** Makes `observe` see what the worker has just changed. */
-  readonly refresh: () => Promise<void>;
-  /** Resolves when `observe` shows that the container runs no more. */
-  readonly exitOf: (containerId: string) => Promise<void>;
-  readonly removePodLogs: (pod: Pod) => Promise<void>;
-  /** Fields that cannot be honoured: such a pod is not run. */
-  readonly unsupported: (pod: Pod) => readonly string[];
-  /** The pod is gone: from the runtime, the disk and the API. */
-  readonly finished: () => void;
-}
 
 /**
  * Brings one pod to what its spec says: one step at a time, each decided anew from what the runtime shows, so that a restart
@@ -75,6 +44,8 @@ export class PodWorker {
   readonly #verdict: PodVerdict;
   readonly #volumes: PodVolumes;
   #pod: Pod;
+  readonly #ended = Promise.withResolvers<void>();
+  #graceLimit = Number.POSITIVE_INFINITY;
   #removed = false;
   #dirty = false;
   #woken: PromiseWithResolvers<void> | undefined;
@@ -105,7 +76,7 @@ export class PodWorker {
     this.#ending = new ContainerEnding({ runtime, lifecycle, clock, log, see, target, exitOf, ended });
     this.#volumes = new PodVolumes(dependencies.volumes, clock, () => this.#addresses());
     this.#history = new PodHistory(lifecycle, runtime);
-    this.#verdict = new PodVerdict(dependencies.unsupported, (type, { reason, message }) =>
+    this.#verdict = new PodVerdict(dependencies.unsupported, dependencies.refused, (type, { reason, message }) =>
       this.#event(type, reason, message),
     );
     this.#starter = new PodStarter({
@@ -150,6 +121,21 @@ export class PodWorker {
     this.wake();
   }
 
+  /** Ends the pod for good, whatever it does: it fails for this reason. Resolves when nothing of it runs and its volumes are gone. */
+  async evict(failure: PodFailure, graceSeconds: number): Promise<void> {
+    this.#verdict.fail('Warning', failure);
+    this.#graceLimit = Math.min(this.#graceLimit, graceSeconds);
+    this.#over.abort();
+    this.wake();
+    await this.#ended.promise;
+  }
+
+  /** False once nothing of the pod runs any more, or all of it is being ended. */
+  get isActive(): boolean {
+    const { phase } = this.#pod.status ?? {};
+    return !this.#hasEnded() && !this.#stopped && phase !== 'Failed' && phase !== 'Succeeded';
+  }
+
   /** Something changed: look again. */
   wake(): void {
     if (this.#stopped) return;
@@ -167,6 +153,7 @@ export class PodWorker {
     this.#abort.abort();
     clearTimeout(this.#timer);
     this.#probes.retire();
+    this.#ended.resolve();
     await this.#running;
   }
 
@@ -223,7 +210,8 @@ export class PodWorker {
       await this.#terminate();
       return undefined;
     }
-    const deadlineLeft = this.#verdict.judge(this.#pod, this.#d.clock.now());
+    const isNew = this.#d.observe().sandboxes.length === 0;
+    const deadlineLeft = this.#verdict.judge(this.#pod, this.#d.clock.now(), isNew);
     const phase = this.#reporter.phase(this.#pod);
     if (phase === 'Failed' || phase === 'Succeeded') {
       await this.#finish();
@@ -307,8 +295,10 @@ export class PodWorker {
     }
     await this.#d.refresh();
     await this.#history.read(containersOf(this.#pod), this.#see());
+    await this.#d.volumes.empty(this.#pod.metadata.uid ?? '');
     this.#report(new Map());
     this.#tendProbers();
+    this.#ended.resolve();
   }
 
   async #terminate(): Promise<void> {
@@ -329,6 +319,7 @@ export class PodWorker {
     await this.#d.removePodLogs(pod);
     if (!this.#removed) await this.#d.record.remove(this.#abort.signal);
     this.#stopped = true;
+    this.#ended.resolve();
     this.#abort.abort();
     this.#d.finished();
   }
@@ -361,7 +352,7 @@ export class PodWorker {
   }
 
   #grace(): number {
-    return this.#removed ? REMOVED_GRACE_SECONDS : gracePeriodSeconds(this.#pod);
+    return Math.min(this.#graceLimit, this.#removed ? REMOVED_GRACE_SECONDS : gracePeriodSeconds(this.#pod));
   }
 
   #see(): PodRuns {

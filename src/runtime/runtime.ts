@@ -149,6 +149,8 @@ export interface ContainerStats {
   readonly sandboxId: string;
   readonly cpuNanoseconds: bigint;
   readonly memoryBytes: number;
+  /** What it wrote beside its volumes, where the runtime keeps that on a disk. */
+  readonly writableLayer?: { readonly bytes: number; readonly inodes: number };
 }
 
 export interface ExecOptions {

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
-import { cpus, freemem, totalmem, uptime } from 'node:os';
+import { cpus, uptime } from 'node:os';
+import { nodeMemory } from '../node-memory.ts';
 
 /** What the node uses, from the operating system. */
 export interface NodeStats {
@@ -7,6 +8,7 @@ export interface NodeStats {
   readonly cores: number;
   readonly cpuNanoseconds: bigint;
   readonly memoryTotalBytes: number;
+  /** The working set: what is not `availableBytes` of `node-memory.ts`. */
   readonly memoryUsedBytes: number;
   readonly fsCapacityBytes: number;
   readonly fsAvailableBytes: number;
@@ -18,12 +20,13 @@ export async function readNodeStats(nowMs: number, rootPath: string): Promise<No
   const processors = cpus();
   const busyMs = processors.reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
   const fs = await statfs(rootPath);
+  const { totalBytes, availableBytes } = nodeMemory();
   return {
     bootedAt: nowMs - uptime() * 1000,
     cores: processors.length,
     cpuNanoseconds: BigInt(busyMs) * 1_000_000n,
-    memoryTotalBytes: totalmem(),
-    memoryUsedBytes: totalmem() - freemem(),
+    memoryTotalBytes: totalBytes,
+    memoryUsedBytes: totalBytes - availableBytes,
     fsCapacityBytes: fs.blocks * fs.bsize,
     fsAvailableBytes: fs.bavail * fs.bsize,
     fsInodes: fs.files,

@@ -39,6 +39,11 @@ export class StaticPods {
     for (const name of this.#wanted.keys()) this.#start(name);
   }
 
+  /** Whether this is one of them. */
+  has(pod: Pod): boolean {
+    return this.#running.get(nameOf(pod))?.pod.metadata.uid === pod.metadata.uid;
+  }
+
   /** Nothing is left of it. */
   ended(pod: Pod): void {
     const name = nameOf(pod);

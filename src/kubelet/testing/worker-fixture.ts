@@ -89,6 +89,7 @@ export class WorkerFixture {
       exitOf: (id) => view.exitOf(id),
       removePodLogs: () => Promise.resolve(),
       unsupported: () => [],
+      refused: () => undefined,
       finished: () => {
         this.finished++;
       },

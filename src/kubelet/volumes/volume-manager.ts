@@ -69,6 +69,17 @@ export class VolumeManager {
     return prepared;
   }
 
+  /** A pod that has run to its end needs its volumes no more; what else is kept of it stays. */
+  async empty(podUid: string): Promise<void> {
+    this.#tokens.delete(podUid);
+    await rm(join(this.podDirectory(podUid), 'volumes'), { recursive: true, force: true });
+  }
+
+  /** Where an `emptyDir` of a pod is. */
+  emptyDirectory(podUid: string, volume: string): string {
+    return join(this.podDirectory(podUid), 'volumes', 'emptyDir', volume);
+  }
+
   async teardown(podUid: string): Promise<void> {
     this.#tokens.delete(podUid);
     await rm(join(this.#d.podsDirectory, podUid), { recursive: true, force: true });
