@@ -11,7 +11,14 @@ import {
   tooLong,
 } from './field-error.ts';
 import { semanticEqual } from './json-object.ts';
-import { dns1123Label, labelValue, maskTrailingDash, qualifiedName } from './names.ts';
+import {
+  dns1123Label,
+  labelValue,
+  maskTrailingDash,
+  pathSegmentName,
+  pathSegmentPrefix,
+  qualifiedName,
+} from './names.ts';
 import type { ObjectMeta, OwnerReference } from './object.ts';
 
 /** All keys and values of an object's annotations together, in bytes. Stops an object from being a disk of its own. */
@@ -24,6 +31,9 @@ export type NameRule = (name: string, prefix: boolean) => string[];
 export function nameRule(rule: (name: string) => string[]): NameRule {
   return (name, prefix) => rule(prefix ? maskTrailingDash(name) : name);
 }
+
+/** Names such as `system:node`: anything that stands in a URL's path. RBAC kinds and certificate requests have them. */
+export const pathSegmentRule: NameRule = (name, prefix) => (prefix ? pathSegmentPrefix(name) : pathSegmentName(name));
 
 /** What every create validates, before the kind's own rules. */
 export function validateMetadata(meta: ObjectMeta, namespaced: boolean, rule: NameRule): ErrorCause[] {

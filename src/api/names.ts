@@ -175,7 +175,7 @@ export function userId(id: number): string[] {
   return Number.isInteger(id) && id >= 0 && id <= 2147483647 ? [] : [rangeError(0, 2147483647)];
 }
 
-/** A name that stands as one segment of a URL's path: what RBAC kinds require. */
+/** A name that stands as one segment of a URL's path: RBAC kinds and certificate requests require no more. */
 export function pathSegmentName(value: string): string[] {
   if (value === '.' || value === '..') return [`may not be '${value}'`];
   const errors: string[] = [];

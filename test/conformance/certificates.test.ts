@@ -150,6 +150,19 @@ describe('a person', () => {
     });
   }
 
+  it('is served by an old kubectl too', async () => {
+    const old = { version: '1.20' } as const;
+    for (const [name, verb, word] of [
+      ['old-yes', 'approve', 'Approved,Issued'],
+      ['old-no', 'deny', 'Denied'],
+    ] as const) {
+      const base64 = await request(name, '/O=devs/CN=jane');
+      await cluster.create(csr(name, base64, 'kube-apiserver-client', ['client auth']));
+      await cluster.ok(['certificate', verb, name], old);
+      await cluster.until(word, async () => (await cluster.ok(['get', 'csr', name], old)).endsWith(` ${word}\n`));
+    }
+  });
+
   it('gets none when it was denied, and nobody changes his mind', async () => {
     const base64 = await request('denied', '/O=devs/CN=jane');
     await cluster.create(csr('denied', base64, 'kube-apiserver-client', ['client auth']));

@@ -56,6 +56,12 @@ describe('what is created', () => {
     assert.deepEqual(errors({ expirationSeconds: 600 }), []);
   });
 
+  it('is called as its maker likes', () => {
+    const named = (name: string): string[] => texts(behaviour.validateCreate({ ...csr(), metadata: { name } }));
+    assert.deepEqual(named('Node_CSR:1'), []);
+    assert.deepEqual(named('a/b'), [`metadata.name: Invalid value: "a/b": may not contain '/'`]);
+  });
+
   it('names its signer as a domain and a path', () => {
     const form = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
     const cases: readonly (readonly [string, RegExp])[] = [

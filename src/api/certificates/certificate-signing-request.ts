@@ -3,6 +3,7 @@ import { duplicate, forbidden, invalidValue, notSupported, required } from '../f
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '../generated/types.ts';
 import { cloneJson, semanticEqual } from '../json-object.ts';
 import type { KindRules } from '../kind-rules.ts';
+import { pathSegmentRule } from '../metadata.ts';
 import type { KubeObject } from '../object.ts';
 import { validateSignerName } from './signer-name.ts';
 
@@ -21,6 +22,7 @@ const CONDITIONS = 'status.conditions';
  * certificate, is checked by `apiserver/kinds/certificate-request-hooks.ts`.
  */
 export const certificateSigningRequestRules: KindRules = {
+  nameRule: pathSegmentRule,
   structural: true,
   validate(object) {
     return [...validateSpec(object), ...validateConditions(conditionsOf(object))];

@@ -3,9 +3,9 @@ import { invalidEach, invalidValue, notSupported, required } from '../field-erro
 import type { ClusterRoleBinding, RoleBinding, Subject } from '../generated/types.ts';
 import { jsonEqual } from '../json-object.ts';
 import type { KindRules } from '../kind-rules.ts';
+import { pathSegmentRule } from '../metadata.ts';
 import { dns1123Subdomain, pathSegmentName } from '../names.ts';
 import type { KubeObject } from '../object.ts';
-import { rbacNameRule } from './role.ts';
 
 const group = 'rbac.authorization.k8s.io';
 
@@ -34,7 +34,7 @@ function bindingRules(kinds: readonly string[], namespaced: boolean): KindRules 
     return causes;
   };
   return {
-    nameRule: rbacNameRule,
+    nameRule: pathSegmentRule,
     allowCreateOnUpdate: true,
     defaults: defaultBinding,
     validate,

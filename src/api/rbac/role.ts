@@ -3,21 +3,17 @@ import { invalidValue, required } from '../field-error.ts';
 import type { ClusterRole, PolicyRule, Role } from '../generated/types.ts';
 import type { KindRules } from '../kind-rules.ts';
 import { validateLabelSelector } from '../label-selector-validation.ts';
-import type { NameRule } from '../metadata.ts';
-import { pathSegmentName, pathSegmentPrefix } from '../names.ts';
-
-/** Names such as `system:node` are allowed: anything that stands in a URL's path. */
-export const rbacNameRule: NameRule = (name, prefix) => (prefix ? pathSegmentPrefix(name) : pathSegmentName(name));
+import { pathSegmentRule } from '../metadata.ts';
 
 export const roleRules: KindRules = {
-  nameRule: rbacNameRule,
+  nameRule: pathSegmentRule,
   allowCreateOnUpdate: true,
   validate: (object) =>
     ((object as unknown as Role).rules ?? []).flatMap((rule, i) => validateRule(rule, true, `rules[${i}]`)),
 };
 
 export const clusterRoleRules: KindRules = {
-  nameRule: rbacNameRule,
+  nameRule: pathSegmentRule,
   allowCreateOnUpdate: true,
   validate(object) {
     const { rules, aggregationRule } = object as unknown as ClusterRole;
