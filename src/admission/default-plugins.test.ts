@@ -181,7 +181,6 @@ test('what would fail open is refused by name, and may be deleted', async () => 
     ],
     ['resourcequotas', 'ResourceQuota', 'nothing would be counted or limited'],
     ['limitranges', 'LimitRange', 'no default or limit would be applied'],
-    ['poddisruptionbudgets.policy', 'PodDisruptionBudget', 'evictions would not be held back'],
     ['flowschemas.flowcontrol.apiserver.k8s.io', 'FlowSchema', 'requests would not be classified by it'],
     [
       'prioritylevelconfigurations.flowcontrol.apiserver.k8s.io',

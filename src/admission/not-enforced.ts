@@ -18,7 +18,6 @@ const refusedKinds: ReadonlyMap<string, string> = new Map([
   ['networkpolicies.networking.k8s.io', 'traffic would flow as if it were not there'],
   ['resourcequotas', 'nothing would be counted or limited'],
   ['limitranges', 'no default or limit would be applied'],
-  ['poddisruptionbudgets.policy', 'evictions would not be held back'],
   ['flowschemas.flowcontrol.apiserver.k8s.io', 'requests would not be classified by it'],
   ['prioritylevelconfigurations.flowcontrol.apiserver.k8s.io', 'requests would not be limited by it'],
   ['customresourcedefinitions.apiextensions.k8s.io', 'its resources would not be served'],

@@ -35,6 +35,7 @@ import {
 } from './metadata.ts';
 import { dns1123Subdomain } from './names.ts';
 import type { KubeObject } from './object.ts';
+import { podDisruptionBudgetRules } from './policy/pod-disruption-budget.ts';
 import { clusterRoleRules, roleRules } from './rbac/role.ts';
 import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.ts';
 import { loadSchema } from './schema/schema.ts';
@@ -124,7 +125,7 @@ const rulesOf = new Map<string, KindRules>([
   ],
   ['networking.k8s.io/IngressClass', light.countedRules],
   ['networking.k8s.io/NetworkPolicy', light.networkPolicyRules],
-  ['policy/PodDisruptionBudget', { ...light.countedRules, ...light.optimisticRules }],
+  ['policy/PodDisruptionBudget', podDisruptionBudgetRules],
   ['rbac.authorization.k8s.io/ClusterRole', clusterRoleRules],
   ['rbac.authorization.k8s.io/ClusterRoleBinding', clusterRoleBindingRules],
   ['rbac.authorization.k8s.io/Role', roleRules],

@@ -10,10 +10,13 @@ import type {
   Namespace,
   Node,
   Pod,
+  PodDisruptionBudget,
   ReplicaSet,
+  ReplicationController,
   Secret,
   Service,
   ServiceAccount,
+  StatefulSet,
 } from '../api/generated/types.ts';
 import { resource } from './rest-client.ts';
 
@@ -29,6 +32,19 @@ export const SECRETS = resource<Secret>('', 'v1', 'secrets', 'Secret');
 export const SERVICE_ACCOUNTS = resource<ServiceAccount>('', 'v1', 'serviceaccounts', 'ServiceAccount');
 export const DEPLOYMENTS = resource<Deployment>('apps', 'v1', 'deployments', 'Deployment');
 export const REPLICA_SETS = resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet');
+export const STATEFUL_SETS = resource<StatefulSet>('apps', 'v1', 'statefulsets', 'StatefulSet');
+export const REPLICATION_CONTROLLERS = resource<ReplicationController>(
+  '',
+  'v1',
+  'replicationcontrollers',
+  'ReplicationController',
+);
+export const POD_DISRUPTION_BUDGETS = resource<PodDisruptionBudget>(
+  'policy',
+  'v1',
+  'poddisruptionbudgets',
+  'PodDisruptionBudget',
+);
 export const LEASES = resource<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease');
 export const CERTIFICATE_SIGNING_REQUESTS = resource<CertificateSigningRequest>(
   'certificates.k8s.io',

@@ -6,6 +6,7 @@ import { CsrApprover } from './csr-approver.ts';
 import { CsrCleaner } from './csr-cleaner.ts';
 import { CsrSigner } from './csr-signer.ts';
 import { DeploymentController } from './deployment.ts';
+import { DisruptionController } from './disruption.ts';
 import { EndpointsController } from './endpoints.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { NamespaceController } from './namespace.ts';
@@ -23,6 +24,7 @@ const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Contr
   ClusterTrustPublisher,
   NodeLifecycleController,
   TaintEvictionController,
+  DisruptionController,
   EndpointsController,
   ReplicaSetController,
   DeploymentController,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '../api/generated/types.ts';
 import { semanticEqual } from '../api/json-object.ts';
 import { desiredReplicasOf, maxReplicasOf } from './deployment-annotations.ts';
+import { scaled } from './scaled.ts';
 
 /** The label by which the pods of one template are told from those of another. */
 export const TEMPLATE_HASH_LABEL = 'pod-template-hash';
@@ -63,11 +64,6 @@ export function rolloutLimits(deployment: Deployment): RolloutLimits {
   // Both can be rounded to zero, and then nothing could ever move.
   if (maxSurge === 0 && maxUnavailable === 0) maxUnavailable = 1;
   return { maxSurge, maxUnavailable: Math.min(maxUnavailable, replicas) };
-}
-
-function scaled(value: number | string, of: number, round: (n: number) => number): number {
-  if (typeof value === 'number') return value;
-  return value.endsWith('%') ? round((Number(value.slice(0, -1)) * of) / 100) : Number(value);
 }
 
 export function wantedReplicas(deployment: Deployment): number {

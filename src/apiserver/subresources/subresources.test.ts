@@ -142,6 +142,63 @@ describe('eviction', () => {
   });
 });
 
+describe('eviction under a PodDisruptionBudget', () => {
+  const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets';
+  const labelled = (name: string) => ({ ...pod(name, { nodeName: 'n1' }), metadata: { name, labels: { app: name } } });
+  const evict = (name: string) =>
+    admin.post(`${ns}/pods/${name}/eviction`, { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name } });
+
+  before(async () => {
+    await admin.created(`${ns}/pods`, labelled('held'));
+    await admin.patch(`${ns}/pods/held/status`, { status: { phase: 'Running' } });
+    await admin.created(budgets, {
+      metadata: { name: 'b' },
+      spec: { minAvailable: 1, selector: { matchLabels: { app: 'held' } } },
+    });
+  });
+
+  it('waits for who counts: nothing is taken from a number that is older than the budget', async () => {
+    const answer = await evict('held');
+    assert.deepEqual(brief(answer), [
+      429,
+      'TooManyRequests',
+      "Cannot evict pod as it would violate the pod's disruption budget.",
+    ]);
+    assert.equal(answer.headers['retry-after'], '10');
+    assert.equal(
+      answer.json.details.causes[0].message,
+      'The disruption budget b is still being processed by the server.',
+    );
+  });
+
+  it('takes one, says so on the budget and the pod, and refuses the next', async () => {
+    const status = { observedGeneration: 1, disruptionsAllowed: 1, currentHealthy: 2, desiredHealthy: 0 };
+    await admin.patch(`${budgets}/b/status`, { status });
+    const wrong = await admin.post(`${ns}/pods/held/eviction`, {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { name: 'held' },
+      deleteOptions: { preconditions: { uid: 'x' } },
+    });
+    assert.equal(wrong.status, 409);
+    assert.equal((await admin.get(`${budgets}/b`)).json.status.disruptionsAllowed, 1, 'nothing was taken for it');
+    assert.equal((await evict('held')).status, 201);
+    const taken = (await admin.get(`${budgets}/b`)).json.status;
+    assert.deepEqual([taken.disruptionsAllowed, Object.keys(taken.disruptedPods)], [0, ['held']]);
+    const evicted = (await admin.get(`${ns}/pods/held`)).json;
+    assert.equal(evicted.status.conditions.at(-1).reason, 'EvictionByEvictionAPI');
+    await admin.created(`${ns}/pods`, { ...labelled('next'), metadata: { name: 'next', labels: { app: 'held' } } });
+    await admin.patch(`${ns}/pods/next/status`, { status: { phase: 'Running' } });
+    const answer = await evict('next');
+    assert.equal(answer.status, 429);
+    assert.equal(
+      answer.json.details.causes[0].message,
+      'The disruption budget b needs 0 healthy pods and has 2 currently',
+    );
+    assert.equal((await admin.get(`${ns}/pods/next`)).json.metadata.deletionTimestamp, undefined);
+  });
+});
+
 describe('token', () => {
   it('issues a token that works, and dies with the pod that it is bound to', async () => {
     await admin.created(`${ns}/serviceaccounts`, { metadata: { name: 'sa' } });

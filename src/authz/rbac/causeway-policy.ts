@@ -48,6 +48,7 @@ export const apiserverUser = 'system:kube-apiserver';
  */
 export const managedControllers: readonly string[] = [
   'deployment-controller',
+  'disruption-controller',
   'endpoint-controller',
   'endpointslice-controller',
   'generic-garbage-collector',
