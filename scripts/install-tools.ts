@@ -19,6 +19,24 @@ const SANDBOX: readonly Program[] = [
 const TESTS: readonly Program[] = [
   { program: 'etcd', debian: 'etcd-server', path: 'usr/bin/etcd' },
   { program: 'strace', debian: 'strace', path: 'usr/bin/strace' },
+  { program: 'containerd', debian: 'containerd', path: 'usr/bin/containerd', runsItself: true },
+  {
+    program: 'containerd-shim-runc-v2',
+    debian: 'containerd',
+    path: 'usr/bin/containerd-shim-runc-v2',
+    runsItself: true,
+  },
+  { program: 'ctr', debian: 'containerd', path: 'usr/bin/ctr', runsItself: true },
+  { program: 'runc', debian: 'runc', path: 'usr/sbin/runc', runsItself: true },
+  // Found by containerd in the folder that it is in, with those that it calls.
+  {
+    program: 'cni-bridge',
+    debian: 'containernetworking-plugins',
+    path: 'usr/lib/cni/bridge',
+    ours: true,
+    runsItself: true,
+  },
+  { program: 'busybox-static', debian: 'busybox-static', path: 'bin/busybox', ours: true, runsItself: true },
   { program: 'kubectl-1.20', debian: 'kubernetes-client', path: 'usr/bin/kubectl', ours: true },
 ];
 

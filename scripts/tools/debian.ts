@@ -1,5 +1,17 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, constants, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  constants,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -15,6 +27,8 @@ export interface Program {
   readonly path: string;
   /** The name is ours: one elsewhere in PATH is that of another checkout, and the tests do not look there. */
   readonly ours?: boolean;
+  /** It starts itself again by its own file, so that there is a link to it: started by a loader, that file would be the loader. */
+  readonly runsItself?: boolean;
 }
 
 /** Debian's name for this machine, and the dynamic loader of it. */
@@ -65,8 +79,10 @@ export async function installFromDebian(tools: string, wanted: readonly Program[
     throw new Error(`${names.join(', ')}: ${whatAptSaid(cause)}`, { cause });
   }
   await rm(failure, { force: true });
-  for (const { program, path } of missing) {
-    await installWrapper(join(tools, 'bin', program), machine, join(into, path), path);
+  for (const { program, path, runsItself } of missing) {
+    const to = join(tools, 'bin', program);
+    if (runsItself === true) await installLink(to, path);
+    else await installWrapper(to, machine, join(into, path), path);
   }
 }
 
@@ -128,6 +144,11 @@ function whatAptSaid(error: unknown): string {
   const { stderr = '', message } = error as { stderr?: string; message: string };
   const line = stderr.split('\n').find((text) => text.startsWith('E: ')) ?? stderr.split('\n')[0] ?? '';
   return line === '' ? (message.split('\n')[0] ?? '') : line.replace(/^E: /, '');
+}
+
+async function installLink(to: string, path: string): Promise<void> {
+  await symlink(join('../debian', path), `${to}.new`);
+  await rename(`${to}.new`, to);
 }
 
 /** The program finds the libraries that were unpacked with it; a variable would go on to whatever the program starts. */

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { Secret } from '../lib/secret.ts';
 
 /**
  * The one runtime interface, in the shape of CRI v1 (k8s.io/cri-api), so that containerd comes behind it next.
@@ -10,6 +11,8 @@ export interface Runtime {
   version(): Promise<{ readonly runtimeName: string; readonly runtimeVersion: string }>;
   /** Conditions for the Node object: `RuntimeReady`, `NetworkReady`, and what the runtime cannot isolate, said plainly. */
   status(): Promise<RuntimeStatus>;
+  /** Where containers are made of images; a runtime without it runs the host's programs. */
+  readonly images?: ImageService;
   /** Fields of a pod that this runtime cannot honour: what a Forbidden answer or a failed pod names. Pure. */
   unsupported(sandbox: PodSandboxConfig, container?: ContainerConfig): readonly string[];
 
@@ -38,6 +41,33 @@ export interface Runtime {
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
   /** Ends what watches and tends; containers go on (`stop` of the whole node stops pods first). */
   close(): Promise<void>;
+}
+
+/** The images of a node (CRI v1 `ImageService`). */
+export interface ImageService {
+  /** Undefined: it is not here. `image` is a name, a digest or an id. */
+  find(image: string): Promise<Image | undefined>;
+  /** Answers its id. A credential is used for the registry of `image` only. */
+  pull(image: string, credential: RegistryCredential | undefined, signal: AbortSignal): Promise<string>;
+  list(): Promise<readonly Image[]>;
+  remove(id: string): Promise<void>;
+  /** Where images lie, and the room that they take. */
+  usage(): Promise<{ readonly path: string; readonly usedBytes: number }>;
+}
+
+export interface Image {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+  readonly bytes: number;
+  /** Never collected: the sandboxes' own. */
+  readonly pinned: boolean;
+}
+
+/** Of one registry. */
+export interface RegistryCredential {
+  readonly username: string;
+  readonly password: Secret;
 }
 
 export interface RuntimeStatus {
@@ -89,6 +119,8 @@ export interface Mount {
   readonly containerPath: string;
   readonly hostPath: string;
   readonly readOnly: boolean;
+  /** Whether mounts made later pass on; default `None`. */
+  readonly propagation?: 'None' | 'HostToContainer' | 'Bidirectional';
 }
 
 export interface ContainerSecurity {
@@ -102,6 +134,8 @@ export interface ContainerSecurity {
   readonly dropCapabilities: readonly string[];
   /** `RuntimeDefault`, `Unconfined` or `Localhost/<profile>`; undefined: not said. */
   readonly seccomp?: string;
+  /** `procMount: Unmasked`: nothing of `/proc` is hidden. */
+  readonly unmaskedProc?: boolean;
 }
 
 export interface ContainerConfig {
@@ -109,6 +143,8 @@ export interface ContainerConfig {
   /** Counted from 0; part of the log's file name. */
   readonly attempt: number;
   readonly image: string;
+  /** The image's id, where the runtime has images (`images`): what `image` meant when it was pulled. */
+  readonly imageRef?: string;
   /** Empty: the image's own entry point, which `process/` does not have: `CreateContainerError`. */
   readonly command: readonly string[];
   readonly args: readonly string[];
@@ -120,7 +156,14 @@ export interface ContainerConfig {
   readonly tty: boolean;
   readonly stopSignal?: string;
   readonly security: ContainerSecurity;
-  readonly resources: { readonly cpuMillis?: number; readonly memoryBytes?: number; readonly pidsLimit?: number };
+  /** Limits; and, where the runtime weighs containers, what was requested of the processor and who is killed first without memory. */
+  readonly resources: {
+    readonly cpuMillis?: number;
+    readonly memoryBytes?: number;
+    readonly pidsLimit?: number;
+    readonly cpuRequestMillis?: number;
+    readonly oomScoreAdj?: number;
+  };
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 }

@@ -22,6 +22,7 @@ export class SpdyStream extends Duplex {
   /** Resolves when the peer accepted a stream that we opened; rejects when it refused it, or the connection ended. */
   readonly accepted: Promise<void>;
   readonly #link: SpdyStreamLink;
+  readonly #opened: boolean;
   #replied: boolean;
   #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void };
   #ended = { sent: false, received: false, reset: false };
@@ -31,6 +32,7 @@ export class SpdyStream extends Duplex {
     this.#link = link;
     this.id = id;
     this.headers = headers;
+    this.#opened = options.opened;
     this.#replied = false;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.accepted = promise;
@@ -69,7 +71,11 @@ export class SpdyStream extends Duplex {
   /** For the connection: the peer, or the connection's end, tore the stream down; nothing is sent any more. */
   tear(error?: Error): void {
     this.#ended.reset = true;
-    this.destroy(error);
+    // What came can be read to its end: a server resets or closes right behind what it says last.
+    const keeps = error === undefined && (this.#ended.received || (this.#opened && this.readableLength > 0));
+    if (!keeps || this.readableEnded) return void this.destroy(error);
+    this.once('end', () => this.destroy());
+    this.deliverEnd();
   }
 
   /** For the connection. */

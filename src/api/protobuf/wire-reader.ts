@@ -84,6 +84,17 @@ export class WireReader {
     throw new ProtocolError('proto: integer overflow');
   }
 
+  /** A varint as it is: 64 bits without a sign, such as nanoseconds since the epoch, which are beyond 2^53. */
+  uint64(): bigint {
+    let value = 0n;
+    for (let i = 0; i < maxVarintBytes; i += 1) {
+      const byte = this.#byte();
+      value |= BigInt(byte & 0x7f) << BigInt(7 * i);
+      if (byte < 0x80) return BigInt.asUintN(64, value);
+    }
+    throw new ProtocolError('proto: integer overflow');
+  }
+
   /** A varint as an `int32`: the lower 32 bits, as Go reads it. */
   int32(): number {
     let value = 0;

@@ -18,11 +18,11 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import type { ContainerConfig, PodSandboxConfig, Runtime } from '../runtime.ts';
+import { freePodCidr } from '../testing/free-pod-cidr.ts';
 import { containerConfig, exitOf, logLines, sandboxConfig, shell } from '../testing/pods.ts';
 import { createProcessRuntime, type ProcessRuntimeOptions } from './process-runtime.ts';
 import type { HoldPods } from './testing/hold-pods.ts';
 import { leftoversOf, settledLeftoversOf } from './testing/leftovers.ts';
-import { freePodCidr } from './testing/process-fixture.ts';
 
 const PROGRAM = fileURLToPath(new URL('./testing/hold-pods.ts', import.meta.url));
 

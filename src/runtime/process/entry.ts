@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { capabilitySet, setprivList } from './capabilities.ts';
+import { capabilitySet, setprivList } from '../capabilities.ts';
 import type { Host } from './host.ts';
 import type { ContainerRecord, ContainerUser, SandboxRecord } from './records.ts';
 import { ENTER, environmentScript, FINAL_EXEC, FINAL_START, JOIN, WITH_PROC } from './scripts.ts';

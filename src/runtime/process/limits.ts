@@ -34,8 +34,5 @@ export const ARGUMENT_BYTES = 1024 * 1024;
 /** Symbolic links followed for one path, as the kernel has it (path_resolution(7)). */
 export const SYMLINKS_PER_PATH = 40;
 
-/** Events that one slow reader of `events()` may be behind; changes of the same container count once. */
-export const QUEUED_EVENTS = 10_000;
-
 /** Bytes of `/dev/shm` of a pod, as containerd has it. */
 export const SHM_BYTES = 64 * 1024 * 1024;

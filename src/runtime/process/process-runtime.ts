@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../lib/clock.ts';
 import { CausewayError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { EventQueue } from '../event-queue.ts';
 import type {
   AttachOptions,
   ContainerConfig,
@@ -23,7 +24,6 @@ import { AddressPool, parseNetwork } from './addresses.ts';
 import { attachToContainer } from './attach.ts';
 import { Container } from './container.ts';
 import { checkCommand, containerUser, containerView } from './container-plan.ts';
-import { EventQueue } from './event-queue.ts';
 import { execInContainer } from './exec.ts';
 import { FifoPool } from './fifo.ts';
 import { canonical, masksFor } from './hidden-paths.ts';

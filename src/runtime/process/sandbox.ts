@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { sleep } from '../../lib/deadline.ts';
 import { CausewayError } from '../../lib/errors.ts';
+import { hostFile, hostsFileOf } from '../hosts-file.ts';
 import type { PodSandbox } from '../runtime.ts';
 import { hasOwnNetwork, sharesPidNamespace } from './entry.ts';
 import { KILL_DEADLINE_MS, SHM_BYTES, START_DEADLINE_MS } from './limits.ts';
@@ -235,17 +236,7 @@ export class Sandbox {
     const write = (name: string, text: string): void => {
       writeFileSync(join(this.directory, name), text, { mode: 0o644 });
     };
-    const hostFile = (path: string): string => {
-      try {
-        return readFileSync(path, 'utf8');
-      } catch {
-        return '';
-      }
-    };
-    const hosts = config.hostNetwork || address === undefined ? hostFile('/etc/hosts') : LOCAL_HOSTS;
-    const own = address === undefined || config.hostname === '' ? '' : `${address}\t${config.hostname}\n`;
-    const aliases = config.hostAliases.map(({ ip, hostnames }) => `${ip}\t${hostnames.join('\t')}\n`);
-    write('hosts', `${hosts}${hosts.endsWith('\n') ? '' : '\n'}${own}${aliases.join('')}`);
+    write('hosts', hostsFileOf(config, address));
     write('hostname', `${config.hostname}\n`);
     const { dns } = config;
     const resolver =
@@ -260,12 +251,3 @@ export class Sandbox {
     write('resolv.conf', resolver);
   }
 }
-
-const LOCAL_HOSTS = `# Kubernetes-managed hosts file.
-127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::0\tip6-localnet
-fe00::0\tip6-mcastprefix
-fe00::1\tip6-allnodes
-fe00::2\tip6-allrouters
-`;

@@ -1,30 +1,11 @@
+import { unknownCapabilities } from '../capabilities.ts';
 import type { ContainerConfig, PodSandboxConfig } from '../runtime.ts';
-import { unknownCapabilities } from './capabilities.ts';
+import { isOwnSysctl } from '../sysctls.ts';
 import type { Host } from './host.ts';
 import { knownSignal } from './signals.ts';
 
-/**
- * Sysctls that belong to a pod's own namespaces and can harm nobody else (Kubernetes' safe set, those of them that are namespaced in
- * the network or IPC namespace).
- */
-const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_wmem',
-]);
-
 export function settableSysctl(host: Host, sandbox: PodSandboxConfig, name: string): boolean {
-  if (!host.root || !SAFE_SYSCTLS.has(name)) return false;
-  return name.startsWith('net.') ? !sandbox.hostNetwork : !sandbox.hostIPC;
+  return host.root && isOwnSysctl(sandbox, name);
 }
 
 function unsupportedOfPod(host: Host, sandbox: PodSandboxConfig): string[] {

@@ -84,6 +84,16 @@ export function execTests(fixture: () => RuntimeFixture): void {
       const { runtime } = fixture();
       const pod = await TestPod.run(fixture());
       const id = await pod.start();
+      const shellOf = (command: readonly string[]) => execute(runtime, id, command);
+      if (fixture().sees === 'image') {
+        // Behind CRI it is the call that fails, as kubectl shows it.
+        await assert.rejects(
+          shellOf(['no-such-program']),
+          /exec: "no-such-program": executable file not found in \$PATH/,
+        );
+        await assert.rejects(shellOf(['/etc/hostname']), /exec: "\/etc\/hostname": permission denied/);
+        return pod.remove();
+      }
       const prefix = 'OCI runtime exec failed: exec failed: unable to start container process: ';
       const missing = await execute(runtime, id, ['no-such-program']);
       assert.equal(missing.exitCode, 127);
@@ -118,7 +128,8 @@ export function execTests(fixture: () => RuntimeFixture): void {
       await pod.remove();
     });
 
-    it('kills the process when the streams are closed or the call is called off', async () => {
+    it('kills the process when the streams are closed or the call is called off', async (t) => {
+      if (fixture().sees === 'image') return t.skip('CRI has no way to say it');
       const { runtime } = fixture();
       const pod = await TestPod.run(fixture());
       const id = await pod.start();
@@ -148,7 +159,10 @@ export function execTests(fixture: () => RuntimeFixture): void {
       const pod = await TestPod.run(fixture());
       const id = await pod.start();
       const results = await Promise.all(
-        Array.from({ length: 40 }, (_, n) => shell(runtime, id, `echo ${n}; exit ${n}`)),
+        // containerd 1.6 stands still for a while with many more.
+        Array.from({ length: fixture().sees === 'host' ? 40 : 10 }, (_, n) =>
+          shell(runtime, id, `echo ${n}; exit ${n}`),
+        ),
       );
       results.forEach((result, n) => {
         assert.deepEqual(result, { stdout: `${n}\n`, stderr: '', exitCode: n });
@@ -156,7 +170,8 @@ export function execTests(fixture: () => RuntimeFixture): void {
       await pod.remove();
     });
 
-    it('is not held open by a process left in the background', async () => {
+    it('is not held open by a process left in the background', async (t) => {
+      if (fixture().sees === 'image') return t.skip('containerd waits for whoever holds the output');
       const { runtime } = fixture();
       const pod = await TestPod.run(fixture());
       const id = await pod.start();

@@ -113,7 +113,8 @@ export function mountTests(fixture: () => RuntimeFixture): void {
       await pod.remove();
     });
 
-    it('that would replace the programs of the image, or need a symbolic link of the pod, are refused', async () => {
+    it('that would replace the programs of the host, or need a symbolic link of the pod, are refused', async (t) => {
+      if (fixture().sees === 'image') return t.skip('the programs are those of the image, which is its own');
       const pod = await TestPod.run(fixture());
       const volume = pod.volume('data');
       mkdirSync(join(volume, 'real'));

@@ -19,6 +19,12 @@ export interface RuntimeFixture {
   readonly podsDirectory: string;
   /** Whether users, limits and a network of its own can be asked for. */
   readonly root: boolean;
+  /**
+   * What a container sees: the programs of the `host`, read-only, with a sandbox that is stricter than Kubernetes'; or an `image` of
+   * busybox, by a runtime behind CRI, whose user is nobody.
+   */
+  readonly sees: 'host' | 'image';
+  readonly image: string;
   close(): Promise<void>;
 }
 
@@ -102,7 +108,8 @@ export class TestPod {
   }
 
   create(change: ContainerChange = {}): Promise<string> {
-    return this.fixture.runtime.createContainer(this.id, containerConfig(change), NEVER);
+    const { runtime, image } = this.fixture;
+    return runtime.createContainer(this.id, containerConfig({ image, ...change }), NEVER);
   }
 
   async start(change: ContainerChange = {}): Promise<string> {
@@ -155,11 +162,13 @@ export async function execute(
     NEVER,
   );
   streams.stdin?.end(input);
-  const [stdout, stderr, end] = await Promise.all([
-    streams.stdout === undefined ? '' : text(streams.stdout),
-    streams.stderr === undefined ? '' : text(streams.stderr),
-    streams.exited,
-  ]);
+  const outputs = Promise.all(
+    [streams.stdout, streams.stderr].map((stream) => (stream === undefined ? '' : text(stream))),
+  );
+  // Why it could not be run says more than that its output broke off.
+  outputs.catch(() => undefined);
+  const end = await streams.exited;
+  const [stdout = '', stderr = ''] = await outputs;
   return { stdout, stderr, exitCode: end.exitCode };
 }
 

@@ -3,24 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLog } from '../../../lib/log.ts';
+import { freePodCidr } from '../../testing/free-pod-cidr.ts';
 import type { RuntimeFixture } from '../../testing/pods.ts';
-import { podNetworkInUse } from '../network.ts';
 import { createProcessRuntime, type ProcessRuntimeOptions } from '../process-runtime.ts';
 
 export interface ProcessFixture extends RuntimeFixture {
   readonly directory: string;
   /** A file as a cluster's key is one: in a directory that pods must not see. */
   readonly options: ProcessRuntimeOptions;
-}
-
-/** A part of 198.18.0.0/15 (RFC 2544: for tests) that no other test on this machine uses now. */
-export function freePodCidr(): string {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const n = Math.floor(Math.random() * 512);
-    const cidr = `198.${18 + (n >> 8)}.${n & 255}.0/24`;
-    if (podNetworkInUse(cidr) === undefined) return cidr;
-  }
-  throw new Error('no free network for a test');
 }
 
 const unclosed = new Set<ProcessFixture>();
@@ -62,6 +52,8 @@ export async function openProcessRuntime(change: Partial<ProcessRuntimeOptions> 
     podsDirectory,
     logDirectory: join(directory, 'logs'),
     root: process.getuid?.() === 0,
+    sees: 'host',
+    image: 'example.org/any:1',
     close: async () => {
       for (const { id } of await runtime.listPodSandboxes()) await runtime.removePodSandbox(id);
       await runtime.close();

@@ -1,5 +1,7 @@
-import type { RuntimeEvent } from '../runtime.ts';
-import { QUEUED_EVENTS } from './limits.ts';
+import type { RuntimeEvent } from './runtime.ts';
+
+/** Events that one slow reader of `events()` may be behind; changes of the same container count once. */
+export const QUEUED_EVENTS = 10_000;
 
 interface Reader {
   /** By container or sandbox: who lags sees only that something changed, which is all that an event says. */

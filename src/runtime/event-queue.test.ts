@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { EventQueue } from './event-queue.ts';
-import { QUEUED_EVENTS } from './limits.ts';
+import { EventQueue, QUEUED_EVENTS } from './event-queue.ts';
 
 const event = (n: number) => ({ sandboxId: 's', containerId: String(n), podUid: 'u' });
 
