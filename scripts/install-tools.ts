@@ -37,6 +37,7 @@ const TESTS: readonly Program[] = [
     runsItself: true,
   },
   { program: 'busybox-static', debian: 'busybox-static', path: 'bin/busybox', ours: true, runsItself: true },
+  { program: 'systemd-analyze', debian: 'systemd', path: 'usr/bin/systemd-analyze' },
   { program: 'kubectl-1.20', debian: 'kubernetes-client', path: 'usr/bin/kubectl', ours: true },
 ];
 

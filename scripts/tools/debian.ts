@@ -157,7 +157,7 @@ async function installWrapper(to: string, { loader, triplet }: Machine, file: st
     () => false,
     () => true,
   );
-  const libraries = `"$here/usr/lib/${triplet}:$here/lib/${triplet}"`;
+  const libraries = `"$here/usr/lib/${triplet}:$here/lib/${triplet}:$here/usr/lib/${triplet}/systemd"`;
   const command = isStatic ? `"$here/${path}"` : `${loader} --library-path ${libraries} "$here/${path}"`;
   await writeFile(`${to}.new`, `#!/bin/sh\nhere=\${0%/*}/../debian\nexec ${command} "$@"\n`);
   await chmod(`${to}.new`, 0o755);

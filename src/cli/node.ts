@@ -47,7 +47,8 @@ export async function runNode(flags: NodeFlags): Promise<void> {
   console.log('stopped');
 }
 
-async function readInvitation({ server, token, caCert, caCertFile }: NodeFlags): Promise<Partial<Invitation>> {
+/** What the flags say of the cluster to join. Throws what is wrong with them. */
+export async function readInvitation({ server, token, caCert, caCertFile }: NodeFlags): Promise<Partial<Invitation>> {
   if (caCert !== undefined && caCertFile !== undefined) {
     throw new CausewayError('BadRequest', '--ca-cert and --ca-cert-file: give one of the two');
   }

@@ -67,22 +67,60 @@ withServerFlags(server, '0.0.0.0').action(async (options: ServerFlags) => {
   await runServer(options);
 });
 
+/** The flags of a node that joins a cluster. */
+function withJoinFlags(command: Command): Command {
+  return withNodeFlags(command)
+    .option('--server <url>', 'the apiserver: https://HOST:6443')
+    .option('--token <token>', 'lets this machine join: causeway token create prints one on the server')
+    .option('--ca-cert <base64>', "the CA that the server's certificate must come from, as PEM in base64")
+    .option('--ca-cert-file <path>', 'the same as a PEM file')
+    .option('--node-ip <ip>', 'the address that the kubelet listens on (default: from which the server is reached)')
+    .option('--port <port>', 'the HTTPS port of the kubelet; 0 takes a free one', portNumber, 10_250)
+    .option('--node-labels <key=value...>', 'labels that the node gives itself')
+    .addOption(logLevel);
+}
+
 const node = program
   .command('node')
   .description('join a cluster, and run its pods, in the foreground; a later start needs no flags')
-  .option('--data-dir <path>', 'where the state of the node is kept', '.causeway-node')
-  .option('--server <url>', 'the apiserver: https://HOST:6443')
-  .option('--token <token>', 'lets this machine join: causeway token create prints one on the server')
-  .option('--ca-cert <base64>', "the CA that the server's certificate must come from, as PEM in base64")
-  .option('--ca-cert-file <path>', 'the same as a PEM file')
-  .option('--node-ip <ip>', 'the address that the kubelet listens on (default: from which the server is reached)')
-  .option('--port <port>', 'the HTTPS port of the kubelet; 0 takes a free one', portNumber, 10_250)
-  .option('--node-labels <key=value...>', 'labels that the node gives itself')
-  .addOption(logLevel);
-withNodeFlags(node).action(async (options: NodeFlags) => {
+  .option('--data-dir <path>', 'where the state of the node is kept', '.causeway-node');
+withJoinFlags(node).action(async (options: NodeFlags) => {
   const { runNode } = await import('./node.ts');
   await runNode(options);
 });
+
+const install = program.command('install').description('make a systemd service of a server or a node, as root');
+const root = new Option('--root <directory>', 'write below this directory, and start nothing').default('/');
+
+const installServer = install
+  .command('server')
+  .description('run `causeway server` as a service, as a user of its own; it takes the same flags')
+  .option('--data-dir <path>', 'where the state of the cluster is kept', '/var/lib/causeway-server')
+  .addOption(root);
+withServerFlags(installServer, '0.0.0.0').action(async (options: ServerFlags & RootFlag) => {
+  const { runInstallServer } = await import('./install.ts');
+  await runInstallServer(options, process.argv.slice(2));
+});
+
+const installNode = install
+  .command('node')
+  .description('join a cluster, and run `causeway node` as a service; it takes the same flags')
+  .option('--data-dir <path>', 'where the state of the node is kept', '/var/lib/causeway-node')
+  .addOption(root);
+withJoinFlags(installNode).action(async (options: NodeFlags & RootFlag) => {
+  const { runInstallNode } = await import('./install.ts');
+  await runInstallNode(options, process.argv.slice(2));
+});
+
+program
+  .command('uninstall')
+  .description('stop and remove the services, their pods, their data and their user')
+  .option('--keep-data', 'leave the data directories')
+  .addOption(root)
+  .action(async (options: UninstallFlags) => {
+    const { runUninstall } = await import('./install.ts');
+    await runUninstall(options);
+  });
 
 program
   .command('kubeconfig')
@@ -163,6 +201,16 @@ export interface NodeFlags extends KubeletFlags {
   readonly port: number;
   readonly nodeLabels?: readonly string[];
   readonly logLevel: string;
+}
+
+/** Of `causeway install`: where the file system begins. */
+export interface RootFlag {
+  readonly root: string;
+}
+
+/** The flags of `causeway uninstall`. */
+export interface UninstallFlags extends RootFlag {
+  readonly keepData?: boolean;
 }
 
 /** The flags of `causeway kubeconfig`. */

@@ -4,7 +4,7 @@ import { CausewayError } from '../lib/errors.ts';
 import { isLockFile, lockDirectory } from '../storage/directory-lock.ts';
 
 /** Says that a directory is Causeway's, and how it is laid out. */
-const MARKER = 'causeway.json';
+export const DATA_MARKER = 'causeway.json';
 const LAYOUT = 1;
 
 /** Who a data directory belongs to: a cluster, whose own node may be in it too, or a node that joined one. */
@@ -120,14 +120,14 @@ async function inspect(root: string, owner: Owner): Promise<void> {
 }
 
 async function checkMarker(root: string, owner: Owner, names: readonly string[]): Promise<void> {
-  if (!names.includes(MARKER)) {
+  if (!names.includes(DATA_MARKER)) {
     throw refuse(root, 'holds files of something else: give an empty or a new directory with --data-dir');
   }
   let marker: { layout?: unknown; of?: unknown };
   try {
-    marker = JSON.parse(await readFile(join(root, MARKER), 'utf8')) as typeof marker;
+    marker = JSON.parse(await readFile(join(root, DATA_MARKER), 'utf8')) as typeof marker;
   } catch (error) {
-    throw refuse(root, `is damaged: ${MARKER} cannot be read`, error);
+    throw refuse(root, `is damaged: ${DATA_MARKER} cannot be read`, error);
   }
   if (marker.layout !== LAYOUT) throw refuse(root, 'was made by another version of Causeway');
   const found = marker.of ?? 'cluster';
@@ -145,7 +145,7 @@ async function makeDirectory(root: string): Promise<void> {
 }
 
 async function mark(root: string, owner: Owner): Promise<void> {
-  const path = join(root, MARKER);
+  const path = join(root, DATA_MARKER);
   const known = await readFile(path, 'utf8').catch(() => undefined);
   if (known !== undefined) return;
   await chmod(root, 0o700);

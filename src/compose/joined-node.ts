@@ -11,6 +11,8 @@ import { type Membership, NodeStore } from './joining/node-store.ts';
 import { certificateExpired } from './joining/refusals.ts';
 import type { KubeletSettings } from './kubelet-settings.ts';
 import { type RunningJoinedNode, startMember } from './member-node.ts';
+import { endAllPods, startMachine } from './node-machine.ts';
+import { isPodNetworkChosen } from './pod-network.ts';
 import { StopSteps } from './stop-steps.ts';
 
 export interface JoinedNodeOptions {
@@ -73,9 +75,37 @@ export async function startJoinedNode(options: JoinedNodeOptions): Promise<Runni
   });
 }
 
+/** Joins, and starts nothing: a later start needs no token. Does nothing where this machine is a node of the cluster already. */
+export async function joinOnly(options: Omit<JoinedNodeOptions, 'port' | 'labels' | 'kubelet'>): Promise<void> {
+  const directory = await openNodeDirectory(options.dataDirectory);
+  try {
+    const store = await NodeStore.open(directory.root);
+    const kept = await keptMembership(options, directory, store);
+    if (kept !== undefined && kept.certificate.notAfter > options.clock.now()) return;
+    const nodeName = options.nodeName ?? kept?.membership.nodeName ?? defaultNodeName();
+    await joinCluster(wholeInvitation(options.invitation, undefined), { ...options, store, nodeName });
+  } finally {
+    await directory.release();
+  }
+}
+
+/** Ends the pods of a node that runs no more, and gives back its network. */
+export async function endNode(dataDirectory: string, clock: Clock, log: Log): Promise<void> {
+  const directory = await openNodeDirectory(dataDirectory);
+  const stops = new StopSteps(log);
+  stops.push(() => directory.release());
+  try {
+    if (!isPodNetworkChosen(directory.root)) return;
+    const machine = await startMachine({ directory, addresses: [], hidden: [directory.root], clock, log }, stops);
+    await endAllPods(await machine.runtime);
+  } finally {
+    await stops.stop();
+  }
+}
+
 /** What an earlier start left. Throws when the command line means another node, or another cluster. */
 async function keptMembership(
-  { nodeName, invitation }: JoinedNodeOptions,
+  { nodeName, invitation }: Pick<JoinedNodeOptions, 'nodeName' | 'invitation'>,
   { root }: NodeDirectory,
   store: NodeStore,
 ): Promise<{ readonly membership: Membership; readonly certificate: IssuedCertificate } | undefined> {

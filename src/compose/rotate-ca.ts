@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { kubeconfigClient } from '../client/kubeconfig-client.ts';
 import { CONFIG_MAPS, NAMESPACES, NODES } from '../client/resources.ts';
@@ -40,6 +40,7 @@ export async function rotateCa(options: RotateCaOptions): Promise<void> {
   const root = resolve(options.dataDirectory);
   const directory = join(root, 'pki');
   await mustExist(join(directory, 'service-account-keys'), `data directory ${root} holds no control plane`);
+  await mustBeOwner(directory);
   const lock = await lockDirectory(directory);
   try {
     let now = await readGenerations(directory);
@@ -140,6 +141,16 @@ async function asAdmin<T>(root: string, ask: (client: RestClient) => Promise<T>)
   } finally {
     client.close();
   }
+}
+
+/** What root made there, the server could not read. */
+async function mustBeOwner(directory: string): Promise<void> {
+  const { uid } = await stat(directory);
+  if (uid === process.geteuid?.()) return;
+  throw new CausewayError(
+    'Forbidden',
+    `${directory} belongs to the user with the id ${uid}: run it as that one, with sudo -u '#${uid}'`,
+  );
 }
 
 async function mustExist(path: string, message: string): Promise<void> {
