@@ -18,5 +18,10 @@ export function withKubeletFlags(command: Command): Command {
     .option(
       '--eviction-pressure-transition-period <period>',
       'how long the node says that it is under pressure after it was last (default: 5m0s)',
-    );
+    )
+    .option(
+      '--shutdown-grace-period <period>',
+      'end pods for good when the node stops, within this time (default: 0, they go on when it comes back)',
+    )
+    .option('--shutdown-grace-period-critical-pods <period>', 'what of it is kept for critical pods, which end last');
 }

@@ -21,7 +21,8 @@ export async function runNode(flags: NodeFlags): Promise<void> {
   if (nodeIp !== undefined) checkAddress('--node-ip', nodeIp);
   const invitation = await readInvitation(flags);
   const labels = readLabels(flags.nodeLabels ?? []);
-  const { asked, stopping } = stopSignals();
+  const kubelet = kubeletSettings(flags);
+  const { asked, stopping, hurry } = stopSignals();
   try {
     const node = await startJoinedNode({
       dataDirectory: flags.dataDir,
@@ -30,7 +31,7 @@ export async function runNode(flags: NodeFlags): Promise<void> {
       port: flags.port,
       clock: systemClock,
       log: pinoLog(flags.logLevel),
-      kubelet: kubeletSettings(flags),
+      kubelet,
       progress: (line) => console.log(line),
       signal: stopping,
       ...(nodeName === undefined ? {} : { nodeName }),
@@ -39,8 +40,12 @@ export async function runNode(flags: NodeFlags): Promise<void> {
     const seconds = ((performance.now() - started) / 1000).toFixed(2);
     console.log(`node ${node.nodeName}: ready after ${seconds} s, at ${node.address}, port ${node.port}`);
     await Promise.race([asked, node.ended]);
-    console.log('stopping: pods run on, and the next start takes them up');
-    await node.stop();
+    console.log(
+      kubelet.shutdown.totalMs > 0
+        ? 'stopping: pods first, within the shutdown grace period (once more to end them at once)'
+        : 'stopping: pods run on, and the next start takes them up',
+    );
+    await node.stop(hurry);
   } catch (error) {
     if (!stopping.aborted) throw error;
   }

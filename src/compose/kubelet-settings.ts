@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { type EvictionFlags, type EvictionSettings, evictionSettings } from '../kubelet/eviction/thresholds.ts';
+import { type ShutdownFlags, type ShutdownSettings, shutdownSettings } from '../kubelet/node-shutdown.ts';
 
 /** What a node's kubelet is told by flags, as they are written: each has the name that Kubernetes' kubelet has for it. */
-export interface KubeletFlags extends EvictionFlags {
+export interface KubeletFlags extends EvictionFlags, ShutdownFlags {
   readonly podManifestPath?: string;
 }
 
@@ -10,6 +11,7 @@ export interface KubeletFlags extends EvictionFlags {
 export interface KubeletSettings {
   readonly podManifestPath: string | undefined;
   readonly eviction: EvictionSettings;
+  readonly shutdown: ShutdownSettings;
 }
 
 /** Reads the flags of a kubelet. Throws one line that names the flag and says what is wrong with it. */
@@ -18,5 +20,6 @@ export function kubeletSettings(flags: KubeletFlags): KubeletSettings {
   return {
     podManifestPath: podManifestPath === undefined ? undefined : resolve(podManifestPath),
     eviction: evictionSettings(flags),
+    shutdown: shutdownSettings(flags),
   };
 }

@@ -29,8 +29,8 @@ export interface RunningJoinedNode {
   readonly port: number;
   /** Rejects, with everything ended, when this node is none any more; its pods are ended too when it was removed from the cluster. */
   readonly ended: Promise<void>;
-  /** Ends the node; its pods run on, and the next start takes them up. */
-  stop(): Promise<void>;
+  /** Ends the node; its pods run on, and the next start takes them up, but for a shutdown grace period: then they end within it. */
+  stop(hurry: AbortSignal): Promise<void>;
 }
 
 export interface MemberOptions extends JoinedNodeOptions {
@@ -88,15 +88,16 @@ export async function startMember(options: MemberOptions, stops: StopSteps): Pro
     { ...options, ...welcome, nodeName, address, machine, credentials, client, apiserver, observer },
     stops,
   );
-  let end = (): Promise<void> => node.leave();
-  stops.push(() => end());
+  const isGraceful = options.kubelet.shutdown.totalMs > 0;
+  let end = (hurry: AbortSignal): Promise<void> => (isGraceful ? node.shutdown(hurry) : node.leave());
+  stops.push((hurry) => end(hurry));
   const ended = node.removed.catch(async (error: unknown) => {
-    if (isCode(error, 'Gone')) end = () => node.shutdown(new AbortController().signal);
+    if (isCode(error, 'Gone')) end = (hurry) => node.shutdown(hurry);
     await stops.stop();
     throw error;
   });
   ended.catch(() => undefined);
-  return { nodeName, address, port: node.port, ended, stop: () => stops.stop() };
+  return { nodeName, address, port: node.port, ended, stop: (hurry) => stops.stop(hurry) };
 }
 
 function machineOptions({ directory, clock, log }: MemberOptions, address: string, podCidr: string | undefined) {

@@ -12,6 +12,7 @@ import { nodeRoom } from '../kubelet/node-status.ts';
 import { servedPods } from '../kubelet/served-pods.ts';
 import { createKubeletServer } from '../kubelet/server/kubelet-server.ts';
 import type { Clock } from '../lib/clock.ts';
+import { deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
 import type { PathObserver } from '../paths/observer.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -20,6 +21,9 @@ import type { KubeletSettings } from './kubelet-settings.ts';
 import type { Endpoint } from './kubernetes-service.ts';
 import type { NodeCredentials } from './node-credentials.ts';
 import { KUBERNETES_VERSION, packageVersion } from './version.ts';
+
+/** How long a node that shuts down waits for its status to be stored. */
+const TELL_MS = 2_000;
 
 export interface NodeOptions {
   readonly nodeName: string;
@@ -64,6 +68,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
   const room = await nodeRoom(options.directory.root);
   let registration: NodeRegistration | undefined;
+  let shuttingDown = false;
   const kubelet = new Kubelet({
     nodeName,
     client,
@@ -78,6 +83,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     podManifestPath: options.kubelet.podManifestPath,
     nodeUid: () => credentials.nodeUid(),
     eviction: options.kubelet.eviction,
+    shutdown: options.kubelet.shutdown,
     conditionsChanged: () => registration?.wake(),
     trustedCa: () => serverCa.current().join(''),
     clock,
@@ -126,7 +132,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       labels: options.labels,
       nodeUid: () => credentials.nodeUid(),
       refused: (error) => credentials.refused(error),
-      health: () => ({ pressure: kubelet.conditions, shuttingDown: false }),
+      health: () => ({ pressure: kubelet.conditions, shuttingDown }),
       clock,
       log: log.child('kubelet'),
     });
@@ -146,6 +152,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       port,
       removed,
       shutdown: async (hurry) => {
+        shuttingDown = options.kubelet.shutdown.totalMs > 0;
+        // Nobody is to be sent here while pods end. An apiserver that is away holds nothing up.
+        if (shuttingDown) await registration?.tell(deadline(TELL_MS, hurry)).catch(() => undefined);
         await kubelet.shutdown(hurry);
         await events.flush();
         await close();

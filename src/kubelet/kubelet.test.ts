@@ -70,6 +70,7 @@ describe('a kubelet', () => {
       logsDirectory: join(directory, 'logs'),
       podManifestPath: join(directory, 'manifests'),
       nodeUid: () => 'node-uid',
+      shutdown: { totalMs: 0, criticalMs: 0 },
       eviction: { thresholds: [], transitionMs: 0, maxPodGraceSeconds: 0 },
       conditionsChanged: () => undefined,
       trustedCa: () => '',

@@ -13,6 +13,7 @@ import { measurePods } from './eviction/measure.ts';
 import { observeNode } from './eviction/node-observations.ts';
 import type { PressureCondition } from './eviction/signals.ts';
 import type { EvictionSettings } from './eviction/thresholds.ts';
+import { NODE_SHUTDOWN, type ShutdownSettings, shutdownGroups } from './node-shutdown.ts';
 import { apiObjectSource, type KubernetesEndpoint } from './object-source.ts';
 import { podLogDirectory, removeOtherLogs } from './pod-logs.ts';
 import { apiPodRecord, type PodRecord } from './pod-record.ts';
@@ -43,6 +44,7 @@ export interface KubeletDependencies {
   /** The Node object that this node is. */
   readonly nodeUid: () => string;
   readonly eviction: EvictionSettings;
+  readonly shutdown: ShutdownSettings;
   /** The conditions of the node are others now. */
   readonly conditionsChanged: () => void;
   readonly trustedCa: () => string | Buffer;
@@ -135,19 +137,30 @@ export class Kubelet {
     this.#accepting = false;
     await this.#directory?.close();
     await this.#cleaning;
-    await Promise.all(
-      [...this.#workers.values()].map((w) =>
-        w
-          .shutdown(hurry)
-          .catch((error: unknown) => this.#d.log.warn('a pod was not stopped', { error: String(error) })),
-      ),
-    );
+    await this.#endPods(hurry);
     for (const sandbox of await this.#d.runtime.listPodSandboxes()) {
       await this.#d.runtime.stopPodSandbox(sandbox.id).catch((error: unknown) => {
         this.#d.log.error('a pod runs on', { pod: sandbox.config.podName, error: String(error) });
       });
     }
     await this.#mirrors.flush();
+  }
+
+  /** All at once, or, when the node shuts down for good, the critical ones last. */
+  async #endPods(hurry: AbortSignal): Promise<void> {
+    const { shutdown, log } = this.#d;
+    const workers = [...this.#workers.values()];
+    const ended = (failed: Promise<void>): Promise<void> =>
+      failed.catch((error: unknown) => log.warn('a pod was not stopped', { error: String(error) }));
+    if (shutdown.totalMs === 0) {
+      await Promise.all(workers.map((worker) => ended(worker.shutdown(hurry))));
+      return;
+    }
+    const pods = workers.map((worker) => ({ worker, pod: worker.pod, isStatic: this.#statics.has(worker.pod) }));
+    for (const { pods: group, graceSeconds } of shutdownGroups(pods, shutdown)) {
+      const forGood = { failure: NODE_SHUTDOWN, graceSeconds };
+      await Promise.all(group.map(({ worker }) => ended(worker.shutdown(hurry, forGood))));
+    }
   }
 
   /** Ends the workers and leaves the containers running: the next start adopts them. */

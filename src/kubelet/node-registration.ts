@@ -86,6 +86,11 @@ export class NodeRegistration {
     }
   }
 
+  /** Writes the status now. */
+  async tell(signal: AbortSignal): Promise<void> {
+    await this.#writeStatus(await this.#own(signal), signal);
+  }
+
   /** Looks at the Node now: it may be gone, or how this node does has changed. */
   wake(): void {
     this.#awake.abort();

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pod } from '../api/generated/types.ts';
+import { NODE_SHUTDOWN } from './node-shutdown.ts';
 import { container, deletedPod, pod, until, WorkerFixture } from './testing/worker-fixture.ts';
 
 let fixture: WorkerFixture | undefined;
@@ -283,7 +286,64 @@ describe('an image that changes', () => {
   });
 });
 
+describe('an eviction', () => {
+  const failure = { reason: 'Evicted', message: 'low. ', isDisruption: true };
+
+  it('fails the pod for good, ends it within its time, and frees its volumes', async () => {
+    const f = open(pod({ volumes: [{ name: 'v', emptyDir: {} }], terminationGracePeriodSeconds: 3600 }));
+    f.worker.wake();
+    await until('a run', () => f.isRunning());
+    const volume = join(f.directory, 'pods', 'uid', 'volumes', 'emptyDir', 'v');
+    assert.ok(existsSync(volume));
+    await f.worker.evict(failure, 5);
+    assert.deepEqual(f.calls.at(-1), 'stop main#0 5');
+    assert.ok(!existsSync(volume));
+    const { phase, reason, message, conditions } = f.worker.pod.status ?? {};
+    assert.deepEqual([phase, reason, message], ['Failed', 'Evicted', 'low. ']);
+    const target = conditions?.find(({ type }) => type === 'DisruptionTarget');
+    assert.deepEqual([target?.status, target?.reason], ['True', 'TerminationByKubelet']);
+    await settled(f);
+    assert.equal(starts(f).length, 1);
+    assert.equal(f.worker.isActive, false);
+  });
+
+  it('of a pod that starts calls the start off', async () => {
+    const f = open(pod({ volumes: [{ name: 'v', configMap: { name: 'slow' } }] }));
+    const asked = Promise.withResolvers<void>();
+    f.api.configMap = (signal) => {
+      asked.resolve();
+      return never(signal);
+    };
+    f.worker.wake();
+    await asked.promise;
+    await f.worker.evict(failure, 1);
+    assert.deepEqual(f.calls, []);
+    assert.equal(f.worker.pod.status?.phase, 'Failed');
+  });
+});
+
 describe('the end of the node', () => {
+  it('for good fails what runs, within the time that there is', async () => {
+    const forGood = { failure: NODE_SHUTDOWN, graceSeconds: 2 };
+    const f = open(pod({ terminationGracePeriodSeconds: 3600 }));
+    f.worker.wake();
+    await until('a run', () => f.isRunning());
+    await f.worker.shutdown(new AbortController().signal, forGood);
+    assert.deepEqual(f.calls.at(-1), 'stop main#0 2');
+    const last = f.statuses.at(-1);
+    assert.deepEqual([last?.phase, last?.reason], ['Failed', 'Terminated']);
+  });
+
+  it('for good leaves what has ended as it is', async () => {
+    const done = open(pod({ restartPolicy: 'Never' }));
+    done.worker.wake();
+    await until('a run', () => done.isRunning());
+    done.runtime.exit(done.run()?.id ?? '', 0);
+    await until('its end', () => done.worker.pod.status?.phase === 'Succeeded');
+    await done.worker.shutdown(new AbortController().signal, { failure: NODE_SHUTDOWN, graceSeconds: 2 });
+    assert.deepEqual([done.statuses.at(-1)?.phase, done.statuses.at(-1)?.reason], ['Succeeded', undefined]);
+  });
+
   it('does not wait for ever for an apiserver that does not answer', async () => {
     const f = open(pod());
     f.worker.wake();

@@ -159,9 +159,16 @@ export class PodWorker {
 
   /**
    * Ends the pod's containers with the node: they start again with it, where their policy says so. When `hurry` aborts, what is
-   * left of the grace period is over.
+   * left of the grace period is over. With `forGood` the pod ends with them, for that reason, and has so many seconds at most.
    */
-  async shutdown(hurry: AbortSignal): Promise<void> {
+  async shutdown(
+    hurry: AbortSignal,
+    forGood?: { readonly failure: PodFailure; readonly graceSeconds: number },
+  ): Promise<void> {
+    if (forGood !== undefined) {
+      this.#graceLimit = Math.min(this.#graceLimit, forGood.graceSeconds);
+      if (this.isActive) this.#verdict.fail('Normal', forGood.failure);
+    }
     this.#stopped = true;
     this.#over.abort();
     this.#reporter.nodeEnds();
