@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
 import { CertificateAuthority } from './authority.ts';
 import { parseCertificateRequest } from './certificate-request.ts';
 import { contextTag, element } from './der.ts';
@@ -209,6 +210,24 @@ describe('what is signed', () => {
     assert.equal(last.validToDate.getTime(), old.certificate.validToDate.getTime());
     ahead = 2 * DAY_MS;
     assert.throws(() => oldSigner.sign('client', request, { usages: usages.client }), /authority has expired/);
+  });
+
+  it('comes from the authority that signs now; servers send along how the one before knows it', () => {
+    const options = { clock: systemClock };
+    const next = CertificateAuthority.create('next', options);
+    const cross = authority.crossSign(new X509Certificate(next.certificatePem));
+    let current = authority;
+    const following = new RequestSigner(() => current, reserved);
+    const sign = (profile: RequestProfile): string[] => {
+      const request = parseCertificateRequest(requestPem(good[profile]));
+      const pem = following.sign(profile, request, { usages: usages[profile], nodeUid: 'uid-1' });
+      return pem.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----\n/g) ?? [];
+    };
+    const issuers = (pems: readonly string[]): string[] => pems.map((pem) => new X509Certificate(pem).issuer);
+    assert.deepEqual(issuers(sign('kubelet-serving')), ['CN=ca']);
+    current = new CertificateAuthority(next.certificatePem, next.privateKeyPem, options, cross);
+    assert.deepEqual(issuers(sign('kubelet-serving')), ['CN=next', 'CN=ca']);
+    assert.deepEqual(issuers(sign('kubelet-client')), ['CN=next']);
   });
 
   it('is nothing for a request that breaks the rules, nor for a node without a UID', () => {
