@@ -117,7 +117,7 @@ export class CsrApprover implements Controller {
     }
     const unverified = profile === 'kubelet-serving' ? unverifiedName(csr, request, existing) : undefined;
     if (unverified !== undefined) return denied('NameNotVerified', unverified);
-    return approved(AUTO_APPROVED, `node ${nodeName} renews its own certificate`);
+    return approved(AUTO_APPROVED, `node ${nodeName} asks for a certificate of its own`);
   }
 
   /** Whether the token was made for that node. Asked before it is taken, so that a wrong name does not use it up. */

@@ -115,7 +115,7 @@ async function ask(name: string, ipAddresses: readonly string[], where: readonly
 it('a node gets the address that it is seen at into its certificate, and no other one', { skip }, async () => {
   await joined();
   const there = ['ip', 'netns', 'exec', NETWORK];
-  assert.equal(await ask('seen', [NODE], there), 'Approved: node far renews its own certificate');
+  assert.equal(await ask('seen', [NODE], there), 'Approved: node far asks for a certificate of its own');
   const certificate = Buffer.from(
     await cluster.ok(['get', 'csr', 'seen', '-o', 'jsonpath={.status.certificate}']),
     'base64',
