@@ -264,10 +264,13 @@ test('a server that ends, refuses or forgets every watch is not asked in a loop'
     stream.end();
   };
   const { informer } = follow(t, client);
+  let refusals = 0;
+  informer.handle({ refused: () => refusals++ });
   await informer.synced();
   for (mode = 0; mode < 3; mode++) {
     const start = fake.requests.length;
     await delay(400);
+    assert.equal(refusals > 0, mode > 0, `${refusals} refusals in mode ${mode}`);
     assert.ok(fake.requests.length - start < 15, `${fake.requests.length - start} requests in mode ${mode}`);
   }
 });

@@ -20,6 +20,8 @@ export interface InformerHandlers<T> {
   updated?(object: T, previous: T): void;
   /** With the last state that was seen. */
   deleted?(object: T): void;
+  /** The watch was refused: whose it is may not see this, or not any more. It is tried again. */
+  refused?(): void;
 }
 
 export interface InformerOptions<T> {
@@ -97,8 +99,9 @@ export class Informer<T extends KubeLike> {
       } catch (error) {
         if (signal.aborted) return;
         if (isCode(error, 'Expired') || isCode(error, 'Gone')) this.#version = undefined;
-        const level = isCode(error, 'Forbidden') || isCode(error, 'Unauthorized') ? 'warn' : 'debug';
-        this.#log[level](`watch of ${this.type.plural} failed`, { error: String(error) });
+        const refused = isCode(error, 'Forbidden') || isCode(error, 'Unauthorized');
+        this.#log[refused ? 'warn' : 'debug'](`watch of ${this.type.plural} failed`, { error: String(error) });
+        if (refused) for (const handlers of this.#handlers) this.#tell(() => handlers.refused?.());
       }
       // A watch that brought something ended for reasons of its own; one that brought nothing must not be asked for in a loop.
       failures = this.#version !== undefined && this.#version !== before ? 0 : failures + 1;

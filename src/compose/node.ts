@@ -138,9 +138,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     });
     await kubelet.startStaticPods();
     credentials.follow(informers);
-    informers
-      .for<Node>(NODES, { fieldSelector: `metadata.name=${nodeName}` })
-      .handle({ deleted: () => registration?.wake() });
+    // Who deletes the Node ends this watch before it can tell; asked again, it is refused.
+    const wake = (): void => registration?.wake();
+    informers.for<Node>(NODES, { fieldSelector: `metadata.name=${nodeName}` }).handle({ deleted: wake, refused: wake });
     await registration.register(abort.signal);
     observer.opened({ path: 'kubelet-to-runtime', from: user, to: 'runtime', transport: 'in-process' });
     await kubelet.watchPods();
