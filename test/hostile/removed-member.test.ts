@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Background } from '../support/background.ts';
+import { causeway, startCluster, type TestCluster } from '../support/cluster.ts';
+import { shellPod } from '../support/pods.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** Ms in which all that a removed node has ends. */
+const SOON_MS = 5_000;
+
+let cluster: TestCluster;
+let directory: string;
+let member: Background | undefined;
+
+before(async () => {
+  cluster = await startCluster();
+  directory = await mkdtemp(join(tmpdir(), 'causeway-test-member-'));
+});
+after(async () => {
+  await member?.stop();
+  await cluster?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+function start(args: readonly string[]): Background {
+  const child = spawn(process.execPath, [MAIN, 'node', '--data-dir', directory, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return new Background(child, 'causeway node');
+}
+
+it('a node that joined and is removed loses its streams, notices, says how to join again, and cannot come back', async () => {
+  const printed = await causeway(['token', 'create', '--print-join-command', '--data-dir', cluster.dataDirectory]);
+  const [, , ...join] = printed.stdout.trim().split(/\s+/);
+  member = start([...join, '--node-name', 'second', '--port', '0']);
+  await member.until(/^node second: ready/m, 30_000);
+  await cluster.create(
+    shellPod('there', 'while :; do echo tick; sleep 1; done', {
+      spec: { nodeName: 'second', terminationGracePeriodSeconds: 1 },
+    }),
+  );
+  await cluster.ok(['wait', '--for=condition=Ready', 'pod/there', '--timeout=20s']);
+  const streams = [
+    cluster.background(['exec', 'there', '--', 'sh', '-c', 'echo begun; sleep 60']),
+    cluster.background(['logs', '-f', 'there']),
+  ];
+  await streams[0]?.until(/begun/);
+  await streams[1]?.until(/tick/);
+
+  const begun = Date.now();
+  await cluster.ok(['delete', 'node', 'second']);
+  for (const stream of streams) await stream.ended;
+  assert.ok(Date.now() - begun < SOON_MS, `the streams ended after ${Date.now() - begun} ms`);
+  await cluster.until(
+    'the node to notice',
+    async () => /no longer part of the cluster/.test(member?.stderr ?? ''),
+    SOON_MS,
+  );
+  assert.equal(await member.ended, 1);
+  assert.match(
+    member.stderr,
+    /^causeway: node second was removed from the cluster, and its certificates with it\. To join again, run "causeway token create --print-join-command"/m,
+  );
+  assert.equal((await cluster.ok(['get', 'nodes', '-o', 'name'])).split('\n').filter(Boolean).length, 1);
+
+  // Not with what it kept, and not with the line that it joined by.
+  const again = start(['--node-name', 'second', '--port', '0']);
+  assert.notEqual(await again.ended, 0);
+  const sameLine = start([...join, '--node-name', 'second', '--port', '0']);
+  assert.notEqual(await sameLine.ended, 0, sameLine.stdout);
+  assert.match(`${again.stderr}${sameLine.stderr}`, /join|token/);
+  assert.equal((await cluster.ok(['get', 'nodes', '-o', 'name'])).split('\n').filter(Boolean).length, 1);
+});
