@@ -68,24 +68,38 @@ export async function startMember(options: MemberOptions, stops: StopSteps): Pro
   const client = nodeClient({ nodeName, apiserver, credentials, observer, connected });
   credentials.use(client);
   stops.push(async () => client.close());
-  const welcome = await untilReached(server, () => firstContact(client, credentials, options), {
-    withStrangers: true,
-    clock,
-    signal,
-    progress,
-  }).catch(async (error: unknown) => {
-    if (isCode(error, 'Gone') && early !== undefined) await endAllPods(await early.runtime);
-    throw error;
-  });
-  const address = options.nodeIp ?? localAddress;
+  const contact = (): Promise<Welcome> =>
+    untilReached(server, () => firstContact(client, credentials, options), {
+      withStrangers: true,
+      clock,
+      signal,
+      progress,
+    }).catch(async (error: unknown) => {
+      if (isCode(error, 'Gone') && early !== undefined) await endAllPods(await early.runtime);
+      throw error;
+    });
+  const kept = early === undefined ? undefined : keptWelcome(options);
+  const welcome = kept ?? (await contact());
+  const address = options.nodeIp ?? (kept === undefined ? localAddress : (membership.address ?? ''));
   if (!isOwnAddress(address)) {
     throw new CausewayError('BadRequest', `--node-ip ${address}: is no address of this machine`);
   }
   await checkPort(port, address, '--port');
-  await store.saveMembership({ ...membership, address });
+  await store.saveMembership({ ...membership, address, serviceIp: welcome.serviceIp });
   const machine = early ?? (await startMachine(machineOptions(options, address, welcome.podCidr), stops));
   const node = await startNodeAgent(
-    { ...options, ...welcome, nodeName, address, machine, credentials, client, apiserver, observer },
+    {
+      ...options,
+      ...welcome,
+      nodeName,
+      address,
+      machine,
+      credentials,
+      client,
+      apiserver,
+      observer,
+      ...(kept === undefined ? {} : { contact }),
+    },
     stops,
   );
   const isGraceful = options.kubelet.shutdown.totalMs > 0;
@@ -98,6 +112,13 @@ export async function startMember(options: MemberOptions, stops: StopSteps): Pro
   });
   ended.catch(() => undefined);
   return { nodeName, address, port: node.port, ended, stop: (hurry) => stops.stop(hurry) };
+}
+
+/** What was said last, where static pods are to start whether the server can be reached or not. */
+function keptWelcome({ kubelet, membership: { serviceIp } }: MemberOptions): Welcome | undefined {
+  return kubelet.podManifestPath === undefined || serviceIp === undefined
+    ? undefined
+    : { podCidr: undefined, serviceIp };
 }
 
 function machineOptions({ directory, clock, log }: MemberOptions, address: string, podCidr: string | undefined) {

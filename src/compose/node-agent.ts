@@ -27,6 +27,8 @@ export interface NodeAgentOptions {
   readonly serviceIp: string;
   readonly directory: NodeDirectory;
   readonly kubelet: KubeletSettings;
+  /** Awaited once static pods run, and before the apiserver is needed. */
+  readonly contact?: () => Promise<unknown>;
   readonly observer: PathObserver;
   readonly clock: Clock;
   readonly log: Log;

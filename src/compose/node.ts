@@ -10,7 +10,7 @@ import { Kubelet } from '../kubelet/kubelet.ts';
 import { NodeRegistration } from '../kubelet/node-registration.ts';
 import { nodeRoom } from '../kubelet/node-status.ts';
 import { servedPods } from '../kubelet/served-pods.ts';
-import { createKubeletServer } from '../kubelet/server/kubelet-server.ts';
+import { createKubeletServer, type KubeletServer } from '../kubelet/server/kubelet-server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
@@ -41,6 +41,8 @@ export interface NodeOptions {
   readonly kubernetesEndpoint: Endpoint | undefined;
   readonly directory: Pick<NodeDirectory, 'root' | 'podsDirectory' | 'logsDirectory'>;
   readonly kubelet: KubeletSettings;
+  /** Awaited once static pods run, and before the apiserver is needed. */
+  readonly contact?: () => Promise<unknown>;
   readonly observer: PathObserver;
   readonly clock: Clock;
   readonly log: Log;
@@ -60,7 +62,7 @@ export interface RunningNode {
 /** Registers a node and runs its kubelet. Resolves when the Node object says Ready. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { nodeName, clock, log, observer, runtime, client, credentials } = options;
-  const { serving, serverCa } = credentials;
+  const { serverCa } = credentials;
   const user = `system:node:${nodeName}`;
   const abort = new AbortController();
   const informers = new InformerFactory(client, log.child('kubelet'));
@@ -89,29 +91,32 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clock,
     log: log.child('kubelet'),
   });
-  const server = createKubeletServer({
-    nodeName,
-    certificate: serving,
-    clientCas: credentials.kubeletClientCas,
-    authenticator: unionAuthenticator([x509Authenticator({ clock }), tokenReviewAuthenticator(client, clock)]),
-    authorizer: subjectAccessReviewAuthorizer(client, clock),
-    pods: servedPods(
-      () => kubelet.pods(),
-      kubelet.view,
-      (pod) => kubelet.mirrorUid(pod),
-    ),
-    runtime,
-    observer,
-    log: log.child('kubelet'),
-    clock,
-  });
+  let server: KubeletServer | undefined;
   const close = async (): Promise<void> => {
     abort.abort();
     await kubelet.stop();
-    await server.close();
+    await server?.close();
     client.close();
   };
   try {
+    await kubelet.startStaticPods();
+    await options.contact?.();
+    server = createKubeletServer({
+      nodeName,
+      certificate: credentials.serving,
+      clientCas: credentials.kubeletClientCas,
+      authenticator: unionAuthenticator([x509Authenticator({ clock }), tokenReviewAuthenticator(client, clock)]),
+      authorizer: subjectAccessReviewAuthorizer(client, clock),
+      pods: servedPods(
+        () => kubelet.pods(),
+        kubelet.view,
+        (pod) => kubelet.mirrorUid(pod),
+      ),
+      runtime,
+      observer,
+      log: log.child('kubelet'),
+      clock,
+    });
     const { port } = await server.listen(options.port, options.address);
     const { runtimeName, runtimeVersion } = await runtime.version();
     registration = new NodeRegistration({
@@ -136,7 +141,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       clock,
       log: log.child('kubelet'),
     });
-    await kubelet.startStaticPods();
     credentials.follow(informers);
     // Who deletes the Node ends this watch before it can tell; asked again, it is refused.
     const wake = (): void => registration?.wake();

@@ -14,6 +14,8 @@ export interface Membership {
   readonly nodeName: string;
   /** Its own, by which it was last called. */
   readonly address?: string;
+  /** Of the `kubernetes` Service, as it was last. */
+  readonly serviceIp?: string;
 }
 
 const FILES = {
