@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { Background } from '../support/background.ts';
-import { causeway, startCluster, type TestCluster } from '../support/cluster.ts';
+import type { Background } from '../support/background.ts';
+import { startCluster, type TestCluster } from '../support/cluster.ts';
+import { joinFlags, startMember } from '../support/member.ts';
 import { shellPod } from '../support/pods.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 /** Ms in which all that a removed node has ends. */
 const SOON_MS = 5_000;
 
@@ -27,17 +25,9 @@ after(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function start(args: readonly string[]): Background {
-  const child = spawn(process.execPath, [MAIN, 'node', '--data-dir', directory, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  return new Background(child, 'causeway node');
-}
-
 it('a node that joined and is removed loses its streams, notices, says how to join again, and cannot come back', async () => {
-  const printed = await causeway(['token', 'create', '--print-join-command', '--data-dir', cluster.dataDirectory]);
-  const [, , ...join] = printed.stdout.trim().split(/\s+/);
-  member = start([...join, '--node-name', 'second', '--port', '0']);
+  const flags = [...(await joinFlags(cluster)), '--node-name', 'second'];
+  member = startMember(directory, flags);
   await member.until(/^node second: ready/m, 30_000);
   await cluster.create(
     shellPod('there', 'while :; do echo tick; sleep 1; done', {
@@ -69,9 +59,9 @@ it('a node that joined and is removed loses its streams, notices, says how to jo
   assert.equal((await cluster.ok(['get', 'nodes', '-o', 'name'])).split('\n').filter(Boolean).length, 1);
 
   // Not with what it kept, and not with the line that it joined by.
-  const again = start(['--node-name', 'second', '--port', '0']);
+  const again = startMember(directory);
   assert.notEqual(await again.ended, 0);
-  const sameLine = start([...join, '--node-name', 'second', '--port', '0']);
+  const sameLine = startMember(directory, flags);
   assert.notEqual(await sameLine.ended, 0, sameLine.stdout);
   assert.match(`${again.stderr}${sameLine.stderr}`, /join|token/);
   assert.equal((await cluster.ok(['get', 'nodes', '-o', 'name'])).split('\n').filter(Boolean).length, 1);
