@@ -8,9 +8,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ContainerLifecycle } from './container-lifecycle.ts';
-import { EvictionManager } from './eviction/eviction-manager.ts';
-import { measurePods } from './eviction/measure.ts';
-import { observeNode } from './eviction/node-observations.ts';
+import type { EvictionManager } from './eviction/eviction-manager.ts';
+import { nodeEviction } from './eviction/node-eviction.ts';
 import type { PressureCondition } from './eviction/signals.ts';
 import type { EvictionSettings } from './eviction/thresholds.ts';
 import { NODE_SHUTDOWN, type ShutdownSettings, shutdownGroups } from './node-shutdown.ts';
@@ -245,15 +244,13 @@ export class Kubelet {
   }
 
   #makeEviction(): EvictionManager {
-    const { eviction, runtime, logsDirectory, podsDirectory, nodeName, events, conditionsChanged, clock, log } =
-      this.#d;
-    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
-    const imageFs = async (): Promise<string | undefined> => undefined;
-    const from = { runtime, view: this.#view, volumes: this.#volumes, logsDirectory };
-    return new EvictionManager({
-      settings: eviction,
-      observe: () => observeNode({ nodeFs: podsDirectory, imageFs }),
-      pods: () =>
+    return nodeEviction({
+      ...this.#d,
+      settings: this.#d.eviction,
+      view: this.#view,
+      volumes: this.#volumes,
+      pods: () => this.pods(),
+      evictable: () =>
         [...this.#workers.values()]
           .filter((worker) => worker.isActive)
           .map((worker) => ({
@@ -261,25 +258,9 @@ export class Kubelet {
             isStatic: this.#statics.has(worker.pod),
             evict: (failure, graceSeconds) => worker.evict(failure, graceSeconds),
           })),
-      measure: (pods, withDisk) => {
-        const measured = pods.map(({ pod }) => pod);
-        return measurePods(from, measured, withDisk);
-      },
-      reclaim: () => this.#reclaim(),
-      changed: conditionsChanged,
-      tell: (reason, message) => events.record(node, 'Warning', reason, message),
-      clock,
-      log,
+      reclaimImages: () => Promise.resolve(),
+      changed: this.#d.conditionsChanged,
     });
-  }
-
-  /** Logs of pods that have ended, as Kubernetes removes their containers: nobody is to be ended for them. */
-  async #reclaim(): Promise<void> {
-    for (const { pod } of this.#workers.values()) {
-      const { phase } = pod.status ?? {};
-      if (phase !== 'Failed' && phase !== 'Succeeded') continue;
-      await rm(podLogDirectory(this.#d.logsDirectory, pod), { recursive: true, force: true });
-    }
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
