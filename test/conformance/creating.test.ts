@@ -256,10 +256,6 @@ describe('kubectl create', () => {
       await cluster.refused(['create', 'quota', 'q', '--hard=pods=1']),
       'error: failed to create quota: resourcequotas "q" is forbidden: ResourceQuota is not enforced by this cluster yet: nothing would be counted or limited',
     );
-    assert.equal(
-      await cluster.refused(['create', 'pdb', 'p', '--selector=a=b', '--min-available=1']),
-      'error: failed to create poddisruptionbudgets: poddisruptionbudgets.policy "p" is forbidden: PodDisruptionBudget is not enforced by this cluster yet: evictions would not be held back',
-    );
     const policy = {
       apiVersion: 'networking.k8s.io/v1',
       kind: 'NetworkPolicy',
@@ -270,8 +266,7 @@ describe('kubectl create', () => {
       await cluster.refused(['create', '-f', '-'], { stdin: JSON.stringify(policy) }),
       /networkpolicies\.networking\.k8s\.io "deny" is forbidden: NetworkPolicy is not enforced by this cluster yet: /,
     );
-    for (const kind of ['quota', 'pdb', 'networkpolicies'])
-      assert.equal(await cluster.ok(['get', kind, '-o', 'name']), '');
+    for (const kind of ['quota', 'networkpolicies']) assert.equal(await cluster.ok(['get', kind, '-o', 'name']), '');
   });
 
   it('makes what a file says, with names made by the server', async () => {

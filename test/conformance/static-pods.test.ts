@@ -83,7 +83,7 @@ it('is not run twice when the kubelet was killed; the mirror goes when the file 
   await writeFile(join(manifests, 'brief.json'), JSON.stringify(shellPod('brief', WAIT)));
   await cluster.until('a second pod', async () => (await cluster.kubectl(['get', 'pod', 'brief-n1'])).code === 0);
   cluster.process.kill('SIGKILL');
-  await new Promise((resolve) => cluster.process.once('exit', resolve));
+  await cluster.terminate();
   await rm(join(manifests, 'brief.json'));
   cluster = await start(dataDirectory);
   await cluster.until('its end', async () => (await cluster.kubectl(['get', 'pod', 'brief-n1'])).code !== 0);
