@@ -20,7 +20,6 @@ import { PodWorker } from './pod-worker.ts';
 import { RuntimeView } from './runtime-view.ts';
 import { isMirror, MirrorPods } from './static-pods/mirror-pods.ts';
 import { PodDirectory } from './static-pods/pod-directory.ts';
-import { StaticPodParser } from './static-pods/static-pod-file.ts';
 import { StaticPods } from './static-pods/static-pods.ts';
 import { unsupportedFields } from './unsupported-fields.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
@@ -95,6 +94,8 @@ export class Kubelet {
     const { podManifestPath: path, nodeName, runtime, clock, log } = this.#d;
     if (path === undefined) return;
     await this.#view.refresh();
+    // With the rules of all kinds, which a node without static pods does not need.
+    const { StaticPodParser } = await import('./static-pods/static-pod-file.ts');
     const parser = new StaticPodParser((pod) => unsupportedFields(pod, runtime));
     const changed = (pods: readonly Pod[]): void => {
       if (this.#accepting) this.#statics.set(pods);

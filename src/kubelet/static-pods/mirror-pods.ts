@@ -5,9 +5,8 @@ import type { RestClient } from '../../client/rest-client.ts';
 import { backoff, sleep } from '../../lib/deadline.ts';
 import type { Log } from '../../lib/log.ts';
 import { apiPodRecord, type PodRecord } from '../pod-record.ts';
-import { hashOf } from './static-pod-file.ts';
+import { CONFIG_MIRROR, hashOf } from './annotations.ts';
 
-const CONFIG_MIRROR = 'kubernetes.io/config.mirror';
 const RETRY_BASE_MS = 200;
 const RETRY_MAX_MS = 10_000;
 /** How long the end of the node waits for what the API is still to be told. */

@@ -8,18 +8,9 @@ import { loadSchema } from '../../api/schema/schema.ts';
 import { podReferences } from '../../authz/node/pod-references.ts';
 import { rfc3339 } from '../../lib/clock.ts';
 import { CausewayError } from '../../lib/errors.ts';
-
-/** Annotations of a static pod, as Kubernetes' kubelet writes them. */
-const CONFIG_HASH = 'kubernetes.io/config.hash';
-const CONFIG_SOURCE = 'kubernetes.io/config.source';
-const CONFIG_SEEN = 'kubernetes.io/config.seen';
+import { CONFIG_HASH, CONFIG_SEEN, CONFIG_SOURCE } from './annotations.ts';
 
 const POD = { group: '', version: 'v1', kind: 'Pod' } as const;
-
-/** What the hash of a static pod is, which is also its UID on this node. */
-export function hashOf(pod: Pod): string {
-  return pod.metadata.annotations?.[CONFIG_HASH] ?? '';
-}
 
 export interface FileContext {
   /** Absolute. The same text in another file is another pod. */

@@ -8,8 +8,9 @@ import type { Pod } from '../../api/generated/types.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { pod, until } from '../testing/worker-fixture.ts';
+import { hashOf } from './annotations.ts';
 import { PodDirectory } from './pod-directory.ts';
-import { hashOf, StaticPodParser } from './static-pod-file.ts';
+import { StaticPodParser } from './static-pod-file.ts';
 import { StaticPods } from './static-pods.ts';
 
 const parser = new StaticPodParser(() => []);

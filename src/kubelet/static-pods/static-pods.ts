@@ -1,6 +1,6 @@
 import type { Pod } from '../../api/generated/types.ts';
 import { gracePeriodSeconds } from '../pod-config.ts';
-import { hashOf } from './static-pod-file.ts';
+import { hashOf } from './annotations.ts';
 
 export interface StaticPodsDependencies {
   /** Runs a static pod; call `ended` when nothing of it is left. */
