@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { UserInfo } from '../api/user-info.ts';
 import type { AuthenticationResult, Authenticator } from '../authn/authenticator.ts';
+import { parseToken } from '../authn/json-web-token.ts';
 import { unauthorized } from '../authn/unauthorized.ts';
 import type { Attributes, Authorizer, Decision } from '../authz/authorizer.ts';
 import type { RestClient } from '../client/rest-client.ts';
@@ -43,7 +44,7 @@ export function tokenReviewAuthenticator(client: RestClient, clock: Clock): Auth
       if (bearerToken === undefined) return undefined;
       const key = createHash('sha256').update(bearerToken).digest('base64');
       const known = answers.get(key);
-      if (known !== undefined) return known;
+      if (known !== undefined && clock.now() < (known.expiresAt ?? Number.POSITIVE_INFINITY)) return known;
       const review = await client.json<{ status?: { authenticated?: boolean; user?: Partial<UserInfo> } }>(
         'POST',
         '/apis/authentication.k8s.io/v1/tokenreviews',
@@ -51,11 +52,22 @@ export function tokenReviewAuthenticator(client: RestClient, clock: Clock): Auth
       );
       const { authenticated, user } = review.status ?? {};
       if (authenticated !== true || user?.username === undefined) throw unauthorized('the token is not accepted');
-      const result = { user: { ...user, username: user.username, groups: user.groups ?? [] }, method: 'token-review' };
+      const expiresAt = expiryOf(bearerToken);
+      const result = {
+        user: { ...user, username: user.username, groups: user.groups ?? [] },
+        method: 'token-review',
+        ...(expiresAt === undefined ? {} : { expiresAt }),
+      };
       answers.set(key, result, TOKEN_MS);
       return result;
     },
   };
+}
+
+/** When a token that the apiserver accepted says that it ends; the review does not say it. What is open then ends with it. */
+function expiryOf(token: string): number | undefined {
+  const seconds = parseToken(token)?.claims['exp'];
+  return typeof seconds === 'number' && Number.isFinite(seconds) ? seconds * 1000 : undefined;
 }
 
 /** Whether a user may, decided by the apiserver. When it cannot be asked, the answer is no. */
