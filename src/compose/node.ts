@@ -149,7 +149,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     observer.opened({ path: 'kubelet-to-runtime', from: user, to: 'runtime', transport: 'in-process' });
     await kubelet.watchPods();
     await informers.start(abort.signal);
-    void kubelet.run(abort.signal);
+    void kubelet.run(abort.signal).catch((error: unknown) => {
+      log.error('the kubelet has ended', { error: String(error) });
+    });
     const removed = registration.run(abort.signal);
     removed.catch(() => undefined);
     return {

@@ -174,6 +174,24 @@ describe('a kubelet', () => {
     assert.equal(made[0]?.metadata.annotations?.['kubernetes.io/config.mirror'], web()?.uid);
   });
 
+  it('goes on when the runtime was away, with what happened meanwhile', async () => {
+    await start(pod({}, { uid: 'a', name: 'a' }), pod({}, { uid: 'b', name: 'b' }));
+    const running = async (): Promise<string[]> =>
+      (await list()).filter(({ state }) => state === 'running').map(({ id }) => id);
+    const list = runtime.listContainers;
+    await until('both', () => kubelet.pods().every((p) => p.status?.phase === 'Running'));
+    const before = await running();
+    runtime.listContainers = () => Promise.reject(new Error('the socket is gone'));
+    for (const id of before) runtime.exit(id, 1);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    assert.deepEqual(await running(), []);
+    runtime.listContainers = list;
+    await until('their next runs', () =>
+      kubelet.pods().every((p) => p.status?.containerStatuses?.[0]?.restartCount === 1),
+    );
+    assert.equal((await running()).length, 2);
+  });
+
   it("serves the log of a container's last run, and that as the previous one too, while it waits to run again", async () => {
     await start(pod());
     const served = servedPods(() => kubelet.pods(), kubelet.view);

@@ -123,7 +123,7 @@ export class Kubelet {
   /** Takes over what runs already, removes what belongs to no pod, and follows the runtime until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const following = Promise.all([this.#follow(signal), this.#eviction.run(signal)]);
-    await this.#view.refresh();
+    await this.#view.refreshUntil(signal, this.#d.log);
     await this.#podInformer().synced();
     this.#mirrors.look();
     this.#cleaning = this.#removeOrphans();
@@ -266,8 +266,10 @@ export class Kubelet {
 
   async #follow(signal: AbortSignal): Promise<void> {
     for await (const event of this.#d.runtime.events(signal)) {
-      await this.#view.refresh();
-      this.#workers.get(event.podUid)?.wake();
+      const wasAway = await this.#view.refreshUntil(signal, this.#d.log);
+      // What happened while the runtime was away was told to nobody.
+      if (wasAway) for (const worker of this.#workers.values()) worker.wake();
+      else this.#workers.get(event.podUid)?.wake();
     }
   }
 
@@ -285,7 +287,7 @@ export class Kubelet {
     }
     await this.#tidy(() => this.#volumes.removeOthers(isKnown));
     await this.#tidy(() => removeOtherLogs(logsDirectory, isKnown));
-    await this.#view.refresh();
+    await this.#tidy(() => this.#view.refresh());
   }
 
   async #tidy(step: () => Promise<void>): Promise<void> {

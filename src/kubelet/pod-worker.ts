@@ -70,7 +70,8 @@ export class PodWorker {
     const target = (container: Container, id: string): ActionTarget => this.#target(container, id);
     const see = (): PodRuns => this.#see();
     const ended = async (): Promise<void> => {
-      await dependencies.refresh();
+      // A runtime that has gone away tells by an event when it is back.
+      await dependencies.refresh().catch(() => undefined);
       this.wake();
     };
     this.#ending = new ContainerEnding({ runtime, lifecycle, clock, log, see, target, exitOf, ended });

@@ -1,4 +1,10 @@
+import { backoff, sleep } from '../lib/deadline.ts';
+import type { Log } from '../lib/log.ts';
 import type { ContainerStatus, PodSandbox, Runtime } from '../runtime/runtime.ts';
+
+/** A runtime that does not answer is asked again after this time, doubled up to the maximum. */
+const RETRY_MS = 100;
+const RETRY_MAX_MS = 5_000;
 
 /** What the runtime has, as last listed; kept fresh by its events. */
 export class RuntimeView {
@@ -28,6 +34,20 @@ export class RuntimeView {
         return this.refresh();
       });
     return this.#again;
+  }
+
+  /** The same as soon as the runtime can be asked, or until `signal` aborts. Answers whether it had to be waited for. */
+  async refreshUntil(signal: AbortSignal, log: Log): Promise<boolean> {
+    for (let failures = 0; ; failures++) {
+      try {
+        await this.refresh();
+        return failures > 0;
+      } catch (error) {
+        if (signal.aborted) return true;
+        log.warn('the container runtime does not answer: the kubelet waits for it', { error: String(error) });
+        await sleep(backoff(failures, RETRY_MS, RETRY_MAX_MS), signal);
+      }
+    }
   }
 
   /** The sandboxes and containers of one pod. */
