@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchResul
   watch: () => import('./watch.ts'),
   nodes: () => import('./nodes.ts'),
   streams: () => import('./streams.ts'),
+  logs: () => import('./logs.ts'),
   start: () => import('./start.ts'),
 };
 
