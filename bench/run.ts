@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchResul
   streams: () => import('./streams.ts'),
   logs: () => import('./logs.ts'),
   start: () => import('./start.ts'),
+  join: () => import('./join.ts'),
 };
 
 interface Report {

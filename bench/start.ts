@@ -2,24 +2,22 @@
  * `up` of the built package, from the command to "ready": a first start on an empty directory and later starts on the same one; and what
  * the process holds in memory when nothing is asked of it.
  */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { median } from './median.ts';
+import { builtCommand } from './package.ts';
 import type { BenchResult } from './result.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const STARTS = 5;
 const IDLE_MS = 5_000;
 
 export async function run(): Promise<BenchResult[]> {
   const work = await mkdtemp(join(tmpdir(), 'causeway-bench-'));
   try {
-    await promisify(execFile)(process.execPath, [join(root, 'scripts/build.ts')], { cwd: root });
-    const main = await install(work);
+    const main = await builtCommand(work);
     const first: number[] = [];
     const later: number[] = [];
     const memory: number[] = [];
@@ -51,16 +49,6 @@ export async function run(): Promise<BenchResult[]> {
   }
 }
 
-/** The package beside this checkout's own dependencies; answers its command. */
-async function install(work: string): Promise<string> {
-  const dist = join(root, 'dist');
-  const archive = (await readdir(dist)).find((name) => name.endsWith('.tgz'));
-  const tar = ['-xzf', join(dist, archive ?? ''), '-C', work];
-  await promisify(execFile)('tar', tar);
-  await promisify(execFile)('ln', ['-s', join(root, 'node_modules'), join(work, 'node_modules')]);
-  return join(work, 'package/cli/main.js');
-}
-
 function start(main: string, directory: string, idleMs: number): Promise<{ seconds: number; megabytes: number }> {
   return new Promise((resolve, reject) => {
     const began = performance.now();
@@ -85,8 +73,4 @@ function start(main: string, directory: string, idleMs: number): Promise<{ secon
       else resolve(result);
     });
   });
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }

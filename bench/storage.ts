@@ -15,6 +15,7 @@ import { storageKey } from '../src/storage/keys.ts';
 import { openLmdbStore } from '../src/storage/lmdb/store.ts';
 import { request, startBenchControlPlane } from './control-plane.ts';
 import { etcdPut, startEtcd } from './etcd.ts';
+import { median } from './median.ts';
 import type { BenchResult } from './result.ts';
 
 const CLIENTS = 16;
@@ -103,10 +104,6 @@ async function measure(write: Write, ms: number): Promise<number> {
   };
   await Promise.all(Array.from({ length: CLIENTS }, client));
   return (done / (performance.now() - start)) * 1000;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
 async function createIfMissing(

@@ -13,6 +13,7 @@ import { systemClock } from '../src/lib/clock.ts';
 import { CertificateAuthority } from '../src/pki/authority.ts';
 import { SpdyConnection } from '../src/streaming/spdy-connection.ts';
 import { startCluster, type TestCluster } from '../test/support/cluster.ts';
+import { median } from './median.ts';
 import type { RelayPorts, RelayStart } from './relay-child.ts';
 import type { BenchResult } from './result.ts';
 
@@ -107,10 +108,6 @@ async function megabytesPerSecond(work: () => Promise<void>): Promise<number> {
   const started = performance.now();
   await work();
   return MEGABYTES / ((performance.now() - started) / 1000);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 async function connectionOf(cluster: TestCluster): Promise<Connection> {
