@@ -43,10 +43,14 @@ function withServerFlags(command: Command, bindAddress: string): Command {
 
 /** The flags of a node, wherever it runs. */
 function withNodeFlags(command: Command): Command {
-  const runtime = new Option('--runtime <name>', 'what runs containers').choices(['process']).default('process');
+  const runtime = new Option('--runtime <name>', 'what runs containers').choices(['process', 'cri']).default('process');
   return withKubeletFlags(command)
     .option('--node-name <name>', "the node's name (default: this machine's host name)")
-    .addOption(runtime);
+    .addOption(runtime)
+    .option(
+      '--container-runtime-endpoint <socket>',
+      'for --runtime cri: unix:///run/containerd/containerd.sock (default: the first of the usual places)',
+    );
 }
 
 const up = program

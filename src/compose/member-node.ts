@@ -121,11 +121,16 @@ function keptWelcome({ kubelet, membership: { serviceIp } }: MemberOptions): Wel
     : { podCidr: undefined, serviceIp };
 }
 
-function machineOptions({ directory, clock, log }: MemberOptions, address: string, podCidr: string | undefined) {
+function machineOptions(
+  { directory, kubelet, clock, log }: MemberOptions,
+  address: string,
+  podCidr: string | undefined,
+) {
   return {
     directory,
     addresses: [address],
     hidden: [directory.root],
+    kubelet,
     clock,
     log,
     ...(podCidr === undefined ? {} : { podCidr }),

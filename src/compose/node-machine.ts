@@ -1,8 +1,11 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import { createCriRuntime } from '../runtime/cri/cri-runtime.ts';
+import { findRuntimeSocket } from '../runtime/cri/find-socket.ts';
 import { createProcessRuntime } from '../runtime/process/process-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { NodeDirectory } from './data-directory.ts';
+import type { KubeletSettings } from './kubelet-settings.ts';
 import { choosePodNetwork, type PodNetworkChoice } from './pod-network.ts';
 import type { StopSteps } from './stop-steps.ts';
 
@@ -23,27 +26,33 @@ export async function startMachine(
     readonly hidden: readonly string[];
     /** The pods' network that the cluster gave this node; absent where the node chooses. */
     readonly podCidr?: string;
+    readonly kubelet: Pick<KubeletSettings, 'runtime'>;
     readonly clock: Clock;
     readonly log: Log;
   },
   stops: StopSteps,
 ): Promise<NodeMachine> {
   const { directory, addresses, hidden, clock, log } = options;
+  const { runtime: choice } = options.kubelet;
+  // What is wrong with it is said before anything is made.
+  const socketPath = choice.name === 'cri' ? findRuntimeSocket(choice.socketPath) : undefined;
   const network = await choosePodNetwork(directory.root, options.podCidr);
   stops.push(() => network.release());
-  const runtime = createProcessRuntime({
-    stateDirectory: directory.runtimeDirectory,
-    nodePodCidr: network.podCidr,
-    bridgeName: network.bridge,
-    hidden,
-    podsDirectory: directory.podsDirectory,
-    nodeAddresses: addresses,
-    log,
-    clock,
-  });
+  const common = { stateDirectory: directory.runtimeDirectory, nodeAddresses: addresses, log, clock };
+  const runtime =
+    socketPath === undefined
+      ? createProcessRuntime({
+          ...common,
+          nodePodCidr: network.podCidr,
+          bridgeName: network.bridge,
+          hidden,
+          podsDirectory: directory.podsDirectory,
+        })
+      : createCriRuntime({ ...common, socketPath });
   // It may have pods of an earlier start in its hands before anything else stands.
   stops.push(async () => (await runtime.catch(() => undefined))?.close());
-  return { network, runtime };
+  // CNI makes the pods' network: what they reach here is an address of the node, on no bridge of ours.
+  return { network: socketPath === undefined ? network : { ...network, bridge: 'lo' }, runtime };
 }
 
 /** Ends everything that runs as a pod, and whose pods nobody knows any more. */

@@ -146,7 +146,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const wake = (): void => registration?.wake();
     informers.for<Node>(NODES, { fieldSelector: `metadata.name=${nodeName}` }).handle({ deleted: wake, refused: wake });
     await registration.register(abort.signal);
-    observer.opened({ path: 'kubelet-to-runtime', from: user, to: 'runtime', transport: 'in-process' });
+    observer.opened({
+      path: 'kubelet-to-runtime',
+      from: user,
+      to: 'runtime',
+      transport: runtime.images === undefined ? 'in-process' : 'unix',
+    });
     await kubelet.watchPods();
     await informers.start(abort.signal);
     void kubelet.run(abort.signal).catch((error: unknown) => {

@@ -70,7 +70,8 @@ async function startAll(
   const clock = systemClock;
   const address = localAddress(options.bindAddress);
   const hidden = [directory.root];
-  const machine = await startMachine({ directory, addresses: [address], hidden, clock, log }, stops);
+  const kubelet = options.kubelet ?? kubeletSettings({});
+  const machine = await startMachine({ directory, addresses: [address], hidden, kubelet, clock, log }, stops);
   // The apiserver asks what the runtime cannot honour only when a pod is made.
   let runtime: Runtime | undefined;
   const starting = machine.runtime.then((started) => {
@@ -105,7 +106,7 @@ async function startAll(
       apiserver,
       serviceIp,
       directory,
-      kubelet: options.kubelet ?? kubeletSettings({}),
+      kubelet,
       observer,
       clock,
       log,

@@ -16,7 +16,7 @@ it('a run that is forgotten takes its logs along, and no others', async () => {
     mkdirSync(join(directory, 'containers', 'main', attempt), { recursive: true });
     writeFileSync(join(directory, 'containers', 'main', attempt, 'termination-log'), 'why');
   }
-  const lifecycle = new ContainerLifecycle({} as LifecycleDependencies, directory);
+  const lifecycle = new ContainerLifecycle({ runtime: {} } as LifecycleDependencies, directory);
   const run = { config: { name: 'main', attempt: 1 }, logPath: join(logs, '1.log') } as unknown as ContainerStatus;
   await lifecycle.forget(run);
   assert.deepEqual(readdirSync(logs).sort(), ['10.log', '11.log.20261124-080000', '2.log']);

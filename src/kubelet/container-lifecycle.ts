@@ -2,10 +2,12 @@ import { chmod, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Container, LifecycleHandler, Pod } from '../api/generated/types.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
+import type { Clock } from '../lib/clock.ts';
 import { sleep } from '../lib/deadline.ts';
 import type { ContainerStatus, PodSandbox, Runtime } from '../runtime/runtime.ts';
 import type { PodAddresses } from './downward.ts';
 import { containerEnvironment } from './environment.ts';
+import { ImageError, ImagePuller } from './images/image-puller.ts';
 import type { ObjectSource } from './object-source.ts';
 import { containerConfig } from './pod-config.ts';
 import { recordPodEvent } from './pod-events.ts';
@@ -27,12 +29,13 @@ export interface LifecycleDependencies {
   readonly events: EventRecorder;
   readonly nodeRoom: Readonly<Record<string, string>>;
   readonly trustedCa: () => string | Buffer;
+  readonly clock: Clock;
 }
 
 /** A step of a container's start that failed: `reason` is what `kubectl get pods` shows. */
 export class ContainerStartError extends Error {
   override readonly name = 'ContainerStartError';
-  readonly reason: 'CreateContainerConfigError' | 'CreateContainerError' | 'RunContainerError';
+  readonly reason: 'CreateContainerConfigError' | 'CreateContainerError' | 'RunContainerError' | ImageError['reason'];
 
   constructor(reason: ContainerStartError['reason'], cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
@@ -44,10 +47,16 @@ export class ContainerStartError extends Error {
 export class ContainerLifecycle {
   readonly #d: LifecycleDependencies;
   readonly #podDirectory: string;
+  /** Where the runtime has images. */
+  readonly #puller: ImagePuller | undefined;
 
   constructor(dependencies: LifecycleDependencies, podDirectory: string) {
     this.#d = dependencies;
     this.#podDirectory = podDirectory;
+    const { runtime, source, clock } = dependencies;
+    const tell = (pod: Pod, container: Container, type: 'Normal' | 'Warning', reason: string, message: string) =>
+      this.#event(pod, container, type, reason, message);
+    this.#puller = runtime.images && new ImagePuller({ images: runtime.images, source, clock, tell });
   }
 
   /** Creates and starts a container; answers its id. Throws `ContainerStartError`. */
@@ -61,11 +70,12 @@ export class ContainerLifecycle {
     signal: AbortSignal,
   ): Promise<string> {
     const { runtime, source, nodeRoom } = this.#d;
+    const imageRef = await this.#image(pod, container, signal);
     const config = await this.#step('CreateContainerConfigError', async () => {
       const env = await containerEnvironment({ pod, source, addresses, nodeRoom, signal }, container);
       const terminationLog = this.#terminationLog(container.name, attempt);
       await prepareTerminationLog(terminationLog);
-      return containerConfig(pod, container, { attempt, env, volumes, terminationLog });
+      return containerConfig(pod, container, { attempt, env, volumes, terminationLog, ...imageRef });
     });
     const id = await this.#step('CreateContainerError', () => runtime.createContainer(sandbox.id, config, signal));
     if (runtime.name === 'process') {
@@ -81,6 +91,17 @@ export class ContainerLifecycle {
     await this.#step('RunContainerError', () => this.#run(id, signal));
     this.#event(pod, container, 'Normal', 'Started', `Container started`);
     return id;
+  }
+
+  /** The image, where there are images. Throws `ContainerStartError`. */
+  async #image(pod: Pod, container: Container, signal: AbortSignal): Promise<{ imageRef?: string }> {
+    if (this.#puller === undefined) return {};
+    try {
+      return { imageRef: await this.#puller.ensure(pod, container, signal) };
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new ContainerStartError(error instanceof ImageError ? error.reason : 'ErrImagePull', error);
+    }
   }
 
   /** A start that is under way comes to its end, so that what runs then is asked to end as any other; but not one that takes its time. */

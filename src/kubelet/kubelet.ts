@@ -12,6 +12,7 @@ import type { EvictionManager } from './eviction/eviction-manager.ts';
 import { nodeEviction } from './eviction/node-eviction.ts';
 import type { PressureCondition } from './eviction/signals.ts';
 import type { EvictionSettings } from './eviction/thresholds.ts';
+import { ImageCollection } from './images/image-collection.ts';
 import { NODE_SHUTDOWN, type ShutdownSettings, shutdownGroups } from './node-shutdown.ts';
 import { apiObjectSource, type KubernetesEndpoint } from './object-source.ts';
 import { podLogDirectory, removeOtherLogs } from './pod-logs.ts';
@@ -122,7 +123,7 @@ export class Kubelet {
 
   /** Takes over what runs already, removes what belongs to no pod, and follows the runtime until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const following = Promise.all([this.#follow(signal), this.#eviction.run(signal)]);
+    const following = Promise.all([this.#follow(signal), this.#eviction.run(signal), this.#collectImages(signal)]);
     await this.#view.refreshUntil(signal, this.#d.log);
     await this.#podInformer().synced();
     this.#mirrors.look();
@@ -130,6 +131,13 @@ export class Kubelet {
     await this.#cleaning;
     for (const worker of this.#workers.values()) worker.wake();
     await following;
+  }
+
+  async #collectImages(signal: AbortSignal): Promise<void> {
+    const { runtime, clock, log } = this.#d;
+    if (runtime.images === undefined) return;
+    const containers = () => runtime.listContainers();
+    await new ImageCollection({ images: runtime.images, containers, now: () => clock.now(), log }).run(signal);
   }
 
   /** Ends every pod's containers within their grace periods, or at once when `hurry` aborts. Nothing runs afterwards, whosever it was. */
@@ -222,7 +230,7 @@ export class Kubelet {
       runtime,
       volumes: this.#volumes,
       lifecycle: new ContainerLifecycle(
-        { runtime, source: this.#source, events, nodeRoom, trustedCa },
+        { runtime, source: this.#source, events, nodeRoom, trustedCa, clock },
         this.#volumes.podDirectory(uid),
       ),
       events,

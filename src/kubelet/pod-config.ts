@@ -83,6 +83,8 @@ export interface ContainerInputs {
   readonly volumes: ReadonlyMap<string, PreparedVolume>;
   /** The file that becomes the container's termination log. */
   readonly terminationLog: string;
+  /** The image's id, where the runtime has images. */
+  readonly imageRef?: string;
 }
 
 export async function containerConfig(
@@ -93,6 +95,7 @@ export async function containerConfig(
   const known = new Map(inputs.env.map((e) => [e.name, e.value]));
   const limits = container.resources?.limits ?? {};
   const cpu = tryParseQuantity(limits['cpu'])?.toNumber();
+  const requestedCpu = tryParseQuantity(container.resources?.requests?.['cpu'])?.toNumber();
   const memory = tryParseQuantity(limits['memory'])?.toNumber();
   const mounts = await volumeMounts(container, inputs.volumes, known);
   const security = containerSecurity(pod, container);
@@ -107,6 +110,7 @@ export async function containerConfig(
     name: container.name,
     attempt: inputs.attempt,
     image: container.image ?? '',
+    ...(inputs.imageRef === undefined ? {} : { imageRef: inputs.imageRef }),
     command: (container.command ?? []).map((part) => expandVariables(part, known)),
     args: (container.args ?? []).map((part) => expandVariables(part, known)),
     workingDir: container.workingDir ?? '',
@@ -127,6 +131,7 @@ export async function containerConfig(
     resources: {
       ...(cpu === undefined ? {} : { cpuMillis: Math.ceil(cpu * 1000) }),
       ...(memory === undefined ? {} : { memoryBytes: memory }),
+      ...(requestedCpu === undefined ? {} : { cpuRequestMillis: Math.ceil(requestedCpu * 1000) }),
     },
     labels: { ...podLabels(pod), [CONTAINER_NAME_LABEL]: container.name },
     annotations: { [CONTAINER_HASH_ANNOTATION]: containerHash(container) },
@@ -167,7 +172,7 @@ export function containerSecurity(pod: Pod, container: Pick<Container, 'security
     runAsNonRoot: own?.runAsNonRoot ?? shared?.runAsNonRoot ?? false,
     privileged: own?.privileged === true,
     readOnlyRootFilesystem: own?.readOnlyRootFilesystem === true,
-    allowPrivilegeEscalation: own?.allowPrivilegeEscalation ?? own?.privileged === true,
+    allowPrivilegeEscalation: own?.allowPrivilegeEscalation ?? true,
     addCapabilities: own?.capabilities?.add ?? [],
     dropCapabilities: own?.capabilities?.drop ?? [],
     ...(seccomp === undefined

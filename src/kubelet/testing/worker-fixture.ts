@@ -75,7 +75,7 @@ export class WorkerFixture {
       runtime,
       volumes,
       lifecycle: new ContainerLifecycle(
-        { runtime, source, events, nodeRoom: {}, trustedCa: () => '' },
+        { runtime, source, events, nodeRoom: {}, clock, trustedCa: () => '' },
         volumes.podDirectory(uid),
       ),
       events,

@@ -56,7 +56,12 @@ export async function createCriRuntime(options: CriRuntimeOptions): Promise<Runt
     return runtime;
   } catch (error) {
     client.close();
-    throw error;
+    if (isCode(error, 'ServiceUnavailable')) throw error;
+    throw new CausewayError(
+      'ServiceUnavailable',
+      `no container runtime answers at ${options.socketPath}: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 

@@ -31,6 +31,8 @@ const PREFIX_BYTES = 5;
 export class GrpcClient {
   readonly #socketPath: string;
   #session: ClientHttp2Session | undefined;
+  /** Why the last connection broke. */
+  #socketError: NodeJS.ErrnoException | undefined;
   #closed = false;
 
   constructor(socketPath: string) {
@@ -102,7 +104,11 @@ export class GrpcClient {
   #connected(): ClientHttp2Session {
     if (this.#closed) throw new CausewayError('ServiceUnavailable', 'the client of the container runtime is closed');
     if (this.#session !== undefined && !this.#session.closed && !this.#session.destroyed) return this.#session;
+    this.#socketError = undefined;
     const socket = connectSocket(this.#socketPath);
+    socket.once('error', (error) => {
+      this.#socketError = error;
+    });
     const timer = setTimeout(() => socket.destroy(new Error('no connection in time')), CONNECT_MS);
     const clear = (): void => clearTimeout(timer);
     socket.once('connect', clear).once('close', clear);
@@ -117,8 +123,9 @@ export class GrpcClient {
 
   #unavailable(cause: unknown): CausewayError {
     if (cause instanceof CausewayError) return cause;
-    const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-    return new CausewayError('ServiceUnavailable', `the container runtime at ${this.#socketPath} is gone (${why})`, {
+    const error = this.#socketError ?? (cause as NodeJS.ErrnoException);
+    const why = error.code ?? error.message;
+    return new CausewayError('ServiceUnavailable', `no container runtime answers at ${this.#socketPath} (${why})`, {
       cause,
     });
   }

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePodCidr } from '../../testing/free-pod-cidr.ts';
-import { makeImage } from './test-image.ts';
+import { makeImage, type TestImage } from './test-image.ts';
 
 export const TEST_IMAGE = 'causeway.test/busybox:1';
 const NAMESPACE = 'k8s.io';
@@ -53,14 +53,13 @@ export class TestContainerd {
   readonly podCidr = freePodCidr();
   readonly #holder: ChildProcess;
   #daemon: ChildProcess | undefined;
+  #image: TestImage | undefined;
 
   private constructor(holder: ChildProcess) {
     this.#holder = holder;
   }
 
-  static async start(
-    options: { readonly registryHosts?: Readonly<Record<string, string>> } = {},
-  ): Promise<TestContainerd> {
+  static async start(): Promise<TestContainerd> {
     // A mount that is made outside later, such as a volume, is seen inside; none that is made inside is seen outside.
     const script = 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib && echo ready && exec sleep infinity';
     const holder = spawn('unshare', ['--mount', '--propagation', 'slave', 'sh', '-c', script], {
@@ -69,12 +68,12 @@ export class TestContainerd {
     if (holder.stdout !== null) await once(holder.stdout, 'data');
     const containerd = new TestContainerd(holder);
     try {
-      containerd.#configure(options.registryHosts ?? {});
+      containerd.#configure();
       await containerd.run();
       const images = join(containerd.directory, 'image');
       mkdirSync(images);
-      const { archive } = makeImage(images, program('busybox-static'), TEST_IMAGE);
-      containerd.import(archive);
+      containerd.#image = makeImage(images, program('busybox-static'), TEST_IMAGE);
+      containerd.import(containerd.image.archive);
     } catch (error) {
       await containerd.close();
       throw error;
@@ -82,12 +81,13 @@ export class TestContainerd {
     return containerd;
   }
 
-  #configure(registryHosts: Readonly<Record<string, string>>): void {
+  get image(): TestImage {
+    if (this.#image === undefined) throw new Error('not started');
+    return this.#image;
+  }
+
+  #configure(): void {
     for (const folder of ['root', 'state', 'cni', 'opt', 'certs']) mkdirSync(join(this.directory, folder));
-    for (const [host, url] of Object.entries(registryHosts)) {
-      mkdirSync(join(this.directory, 'certs', host));
-      writeFileSync(join(this.directory, 'certs', host, 'hosts.toml'), `server = "${url}"\n`);
-    }
     const at = (name: string): string => JSON.stringify(join(this.directory, name));
     const cri = 'plugins."io.containerd.grpc.v1.cri"';
     writeFileSync(
