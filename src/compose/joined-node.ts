@@ -11,7 +11,7 @@ import { type Membership, NodeStore } from './joining/node-store.ts';
 import { certificateExpired } from './joining/refusals.ts';
 import type { KubeletSettings } from './kubelet-settings.ts';
 import { type RunningJoinedNode, startMember } from './member-node.ts';
-import { endAllPods, startMachine } from './node-machine.ts';
+import { endAllPods, lastRuntime, startMachine } from './node-machine.ts';
 import { isPodNetworkChosen } from './pod-network.ts';
 import { StopSteps } from './stop-steps.ts';
 
@@ -96,7 +96,9 @@ export async function endNode(dataDirectory: string, clock: Clock, log: Log): Pr
   stops.push(() => directory.release());
   try {
     if (!isPodNetworkChosen(directory.root)) return;
-    const machine = await startMachine({ directory, addresses: [], hidden: [directory.root], clock, log }, stops);
+    const kubelet = { runtime: await lastRuntime(directory.root) };
+    const hidden = [directory.root];
+    const machine = await startMachine({ directory, addresses: [], hidden, kubelet, clock, log }, stops);
     await endAllPods(await machine.runtime);
   } finally {
     await stops.stop();

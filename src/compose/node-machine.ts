@@ -1,3 +1,5 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { createCriRuntime } from '../runtime/cri/cri-runtime.ts';
@@ -8,6 +10,9 @@ import type { NodeDirectory } from './data-directory.ts';
 import type { KubeletSettings } from './kubelet-settings.ts';
 import { choosePodNetwork, type PodNetworkChoice } from './pod-network.ts';
 import type { StopSteps } from './stop-steps.ts';
+
+/** Of the container runtime that has the pods; absent where they are processes. */
+const SOCKET_FILE = 'container-runtime';
 
 /** What of a machine runs pods. */
 export interface NodeMachine {
@@ -36,6 +41,8 @@ export async function startMachine(
   const { runtime: choice } = options.kubelet;
   // What is wrong with it is said before anything is made.
   const socketPath = choice.name === 'cri' ? findRuntimeSocket(choice.socketPath) : undefined;
+  if (socketPath === undefined) await rm(join(directory.root, SOCKET_FILE), { force: true });
+  else await writeFile(join(directory.root, SOCKET_FILE), socketPath, { mode: 0o600 });
   const network = await choosePodNetwork(directory.root, options.podCidr);
   stops.push(() => network.release());
   const common = { stateDirectory: directory.runtimeDirectory, nodeAddresses: addresses, log, clock };
@@ -53,6 +60,12 @@ export async function startMachine(
   stops.push(async () => (await runtime.catch(() => undefined))?.close());
   // CNI makes the pods' network: what they reach here is an address of the node, on no bridge of ours.
   return { network: socketPath === undefined ? network : { ...network, bridge: 'lo' }, runtime };
+}
+
+/** With what the pods of the last start were run. */
+export async function lastRuntime(root: string): Promise<KubeletSettings['runtime']> {
+  const socketPath = await readFile(join(root, SOCKET_FILE), 'utf8').catch(() => undefined);
+  return socketPath === undefined ? { name: 'process' } : { name: 'cri', socketPath };
 }
 
 /** Ends everything that runs as a pod, and whose pods nobody knows any more. */

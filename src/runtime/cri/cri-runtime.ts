@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -76,6 +77,8 @@ class CriRuntime implements Runtime {
   readonly #news: RuntimeNews;
   readonly #rotation: LogRotation;
   readonly #hosts: HostsFiles;
+  /** Tells this node's sandboxes from those of others that use the same runtime. */
+  readonly #owner: string;
   readonly #seccompDirectory: string;
   /** Starts that are under way, by container: a stop that comes meanwhile waits for them, for the runtime would not see it. */
   readonly #starting = new Map<string, Promise<unknown>>();
@@ -94,9 +97,10 @@ class CriRuntime implements Runtime {
     this.name = version.runtimeName;
     this.#log = log.child('runtime');
     this.images = new CriImages(client);
+    this.#owner = createHash('sha256').update(realpathSync(stateDirectory)).digest('hex').slice(0, 20);
     this.#hosts = new HostsFiles(realpathSync(stateDirectory));
     this.#seccompDirectory = join(realpathSync(stateDirectory), 'seccomp');
-    this.#listing = new RuntimeListing(client, nodeAddresses, (before, now) => {
+    this.#listing = new RuntimeListing(client, this.#owner, nodeAddresses, (before, now) => {
       for (const event of eventsOf(before, now)) this.#events.push(event);
     });
     this.#news = new RuntimeNews(client, () => this.#listing.refresh(), this.#log);
@@ -139,7 +143,11 @@ class CriRuntime implements Runtime {
     this.#refuseUnsupported(config);
     signal.throwIfAborted();
     mkdirSync(config.logDirectory, { recursive: true, mode: 0o755 });
-    const made = await this.#client.change(cri.runPodSandbox, { config: sandboxRequest(config) }, { signal });
+    const made = await this.#client.change(
+      cri.runPodSandbox,
+      { config: sandboxRequest(config, this.#owner) },
+      { signal },
+    );
     const id = made.podSandboxId;
     await this.#listing.refresh();
     if (!signal.aborted) return id;
@@ -214,7 +222,7 @@ class CriRuntime implements Runtime {
     });
     const made = await this.#client.change(
       cri.createContainer,
-      { podSandboxId: sandboxId, config: request, sandboxConfig: sandboxRequest(sandbox.config) },
+      { podSandboxId: sandboxId, config: request, sandboxConfig: sandboxRequest(sandbox.config, this.#owner) },
       { signal },
     );
     const id = made.containerId;

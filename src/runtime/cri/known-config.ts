@@ -3,6 +3,8 @@ import type { CriContainerStatus, CriSandbox } from './cri-messages.ts';
 
 /** Where the runtime keeps, for the kubelet that comes next, what was asked of it. */
 const CONFIG_ANNOTATION = 'causeway.dev/config';
+/** Whose sandbox it is: other nodes may use the same runtime. */
+const OWNER_ANNOTATION = 'causeway.dev/owner';
 
 /** What is not kept of a container: commands and variables may hold secrets, and nobody asks for them again. */
 type KeptContainer = Pick<ContainerConfig, 'image' | 'stdin' | 'stdinOnce' | 'tty' | 'security' | 'resources'>;
@@ -16,9 +18,9 @@ const NO_SECURITY: ContainerConfig['security'] = {
   dropCapabilities: [],
 };
 
-export function sandboxAnnotations(config: PodSandboxConfig): Record<string, string> {
+export function sandboxAnnotations(config: PodSandboxConfig, owner: string): Record<string, string> {
   const { annotations, labels: _, ...kept } = config;
-  return { ...annotations, [CONFIG_ANNOTATION]: JSON.stringify(kept) };
+  return { ...annotations, [CONFIG_ANNOTATION]: JSON.stringify(kept), [OWNER_ANNOTATION]: owner };
 }
 
 export function containerAnnotations(config: ContainerConfig): Record<string, string> {
@@ -28,7 +30,8 @@ export function containerAnnotations(config: ContainerConfig): Record<string, st
 }
 
 /** The sandbox as it was asked for; undefined for one that is not ours. */
-export function knownSandbox({ labels, annotations }: CriSandbox): PodSandboxConfig | undefined {
+export function knownSandbox({ labels, annotations }: CriSandbox, owner: string): PodSandboxConfig | undefined {
+  if (annotations[OWNER_ANNOTATION] !== owner) return undefined;
   const kept = parsed<PodSandboxConfig>(annotations);
   return kept === undefined ? undefined : { ...kept, labels, annotations: withoutConfig(annotations) };
 }
@@ -63,6 +66,7 @@ function parsed<T>(annotations: Readonly<Record<string, string>>): T | undefined
   }
 }
 
-function withoutConfig({ [CONFIG_ANNOTATION]: _, ...rest }: Readonly<Record<string, string>>): Record<string, string> {
+function withoutConfig(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  const { [CONFIG_ANNOTATION]: _, [OWNER_ANNOTATION]: __, ...rest } = annotations;
   return rest;
 }

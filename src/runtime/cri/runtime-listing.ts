@@ -26,6 +26,7 @@ const NANOSECONDS = 1_000_000n;
  */
 export class RuntimeListing {
   readonly #client: CriClient;
+  readonly #owner: string;
   readonly #nodeAddresses: readonly string[];
   readonly #changed: (before: Listing, now: Listing) => void;
   #last = NOTHING;
@@ -33,8 +34,14 @@ export class RuntimeListing {
   #next: Promise<Listing> | undefined;
 
   /** `changed` hears of each listing that differs from the one before. */
-  constructor(client: CriClient, nodeAddresses: readonly string[], changed: (before: Listing, now: Listing) => void) {
+  constructor(
+    client: CriClient,
+    owner: string,
+    nodeAddresses: readonly string[],
+    changed: (before: Listing, now: Listing) => void,
+  ) {
     this.#client = client;
+    this.#owner = owner;
     this.#nodeAddresses = nodeAddresses;
     this.#changed = changed;
   }
@@ -68,7 +75,9 @@ export class RuntimeListing {
     ]);
     const before = this.#last;
     const sandboxes = await Promise.all(items.map((item) => this.#sandbox(item, before.sandboxes.get(item.id))));
-    const statuses = await Promise.all(containers.map((item) => this.#container(item, before.containers.get(item.id))));
+    const ids = new Set(sandboxes.map((sandbox) => sandbox?.id));
+    const own = containers.filter(({ podSandboxId }) => ids.has(podSandboxId));
+    const statuses = await Promise.all(own.map((item) => this.#container(item, before.containers.get(item.id))));
     this.#last = { sandboxes: byId(sandboxes), containers: byId(statuses) };
     this.#changed(before, this.#last);
     return this.#last;
@@ -77,7 +86,7 @@ export class RuntimeListing {
   async #sandbox(item: CriSandbox, before: PodSandbox | undefined): Promise<PodSandbox | undefined> {
     const state = item.state === sandboxReady ? 'ready' : 'not-ready';
     if (before?.state === state) return before;
-    const config = before?.config ?? knownSandbox(item);
+    const config = before?.config ?? knownSandbox(item, this.#owner);
     if (config === undefined) return undefined;
     const ips = state !== 'ready' ? [] : config.hostNetwork ? this.#nodeAddresses : await this.#addresses(item.id);
     return { id: item.id, config, state, createdAt: milliseconds(item.createdAt), ips: ips ?? [] };

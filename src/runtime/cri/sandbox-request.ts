@@ -18,8 +18,8 @@ export function podGroups({ fsGroup, supplementalGroups }: PodSandboxConfig): nu
   return [...(fsGroup === undefined ? [] : [fsGroup]), ...supplementalGroups];
 }
 
-/** A pod's sandbox as CRI has it. */
-export function sandboxRequest(config: PodSandboxConfig): Input<typeof podSandboxConfig> {
+/** A pod's sandbox as CRI has it. `owner` tells the sandboxes of this node from those of others. */
+export function sandboxRequest(config: PodSandboxConfig, owner: string): Input<typeof podSandboxConfig> {
   const { podName, podUid, podNamespace, attempt } = config;
   return {
     metadata: { name: podName, uid: podUid, namespace: podNamespace, attempt },
@@ -28,7 +28,7 @@ export function sandboxRequest(config: PodSandboxConfig): Input<typeof podSandbo
     logDirectory: config.logDirectory,
     dnsConfig: config.dns,
     labels: config.labels,
-    annotations: sandboxAnnotations(config),
+    annotations: sandboxAnnotations(config, owner),
     linux: {
       sysctls: config.sysctls,
       securityContext: {

@@ -40,7 +40,7 @@ test('keeps no command and no variable where every reader of the socket finds th
 
 test('says namespaces, users, limits and profiles as CRI has them', () => {
   const sandbox = { ...pod, hostNetwork: true, shareProcessNamespace: true, fsGroup: 5, supplementalGroups: [6] };
-  const { linux, hostname } = sandboxRequest(sandbox);
+  const { linux, hostname } = sandboxRequest(sandbox, 'node');
   assert.equal(hostname, '');
   assert.deepEqual(linux?.securityContext?.namespaceOptions, { network: 2, pid: 0, ipc: 0 });
   const container = containerConfig({

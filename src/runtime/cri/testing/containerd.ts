@@ -10,11 +10,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePodCidr } from '../../testing/free-pod-cidr.ts';
+import { CriClient } from '../cri-client.ts';
+import { cri } from '../cri-messages.ts';
 import { makeImage, type TestImage } from './test-image.ts';
 
 export const TEST_IMAGE = 'causeway.test/busybox:1';
@@ -57,6 +58,8 @@ export class TestContainerd {
 
   private constructor(holder: ChildProcess) {
     this.#holder = holder;
+    // A test that is cut off leaves nothing that runs.
+    process.once('exit', this.#killAll);
   }
 
   static async start(): Promise<TestContainerd> {
@@ -154,14 +157,14 @@ BinaryName = ${JSON.stringify(program('runc'))}
   }
 
   async #answers(): Promise<boolean> {
+    const client = new CriClient(this.socketPath);
     try {
-      this.ctr('version');
-      const socket = connect(this.socketPath);
-      await once(socket, 'connect');
-      socket.destroy();
+      await client.ask(cri.listContainers, {});
       return true;
     } catch {
       return false;
+    } finally {
+      client.close();
     }
   }
 
@@ -199,14 +202,20 @@ BinaryName = ${JSON.stringify(program('runc'))}
       });
   }
 
+  readonly #killAll = (): void => {
+    this.#daemon?.kill('SIGKILL');
+    for (const pid of this.processes()) kill(pid);
+  };
+
   async close(): Promise<void> {
     await this.kill();
     this.#holder.kill('SIGKILL');
     for (let round = 0; this.processes().length > 0; round++) {
       if (round > 100) throw new Error(`containerd leaves processes: ${this.processes().join(', ')}`);
-      for (const pid of this.processes()) kill(pid);
+      this.#killAll();
       await delay(20);
     }
+    process.removeListener('exit', this.#killAll);
     this.#removeCgroups();
     execFileSync('sh', ['-c', `ip link delete ${this.bridge} 2>/dev/null || :`]);
     rmSync(this.directory, { recursive: true, force: true });

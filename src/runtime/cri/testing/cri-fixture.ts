@@ -39,9 +39,12 @@ export async function openCriRuntime(): Promise<CriFixture> {
       sees: 'image',
       image: TEST_IMAGE,
       close: async () => {
-        for (const { id } of await runtime.listPodSandboxes()) await runtime.removePodSandbox(id);
-        await runtime.close();
-        await containerd.close();
+        try {
+          for (const { id } of await runtime.listPodSandboxes()) await runtime.removePodSandbox(id);
+        } finally {
+          await runtime.close();
+          await containerd.close();
+        }
       },
     };
   } catch (error) {
