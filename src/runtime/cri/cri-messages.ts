@@ -153,6 +153,7 @@ const containerStats = message({
   attributes: [1, message({ id: [1, string] })],
   cpu: [2, message({ usageCoreNanoSeconds: [2, counter] })],
   memory: [3, message({ workingSetBytes: [1, counter], rssBytes: [4, counter] })],
+  writableLayer: [4, message({ usedBytes: [3, counter], inodesUsed: [4, counter] })],
 });
 
 const empty = message({});

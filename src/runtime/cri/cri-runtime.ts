@@ -304,7 +304,7 @@ class CriRuntime implements Runtime {
   async containerStats(): Promise<readonly ContainerStats[]> {
     const { stats } = await this.#client.ask(cri.listContainerStats, {});
     const { containers } = await this.#listing.refresh();
-    return stats.flatMap(({ attributes, cpu, memory }) => {
+    return stats.flatMap(({ attributes, cpu, memory, writableLayer: layer }) => {
       const container = containers.get(attributes?.id ?? '');
       if (container?.state !== 'running') return [];
       return {
@@ -313,6 +313,10 @@ class CriRuntime implements Runtime {
         cpuNanoseconds: cpu?.usageCoreNanoSeconds?.value ?? 0n,
         // What the kernel counts of cgroup v1 lags behind for little.
         memoryBytes: Math.max(Number(memory?.workingSetBytes?.value ?? 0n), Number(memory?.rssBytes?.value ?? 0n)),
+        writableLayer: {
+          bytes: Number(layer?.usedBytes?.value ?? 0n),
+          inodes: Number(layer?.inodesUsed?.value ?? 0n),
+        },
       };
     });
   }

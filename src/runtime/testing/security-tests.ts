@@ -140,6 +140,20 @@ export function securityTests(fixture: () => RuntimeFixture): void {
       await pod.remove();
     });
 
+    it('counts what a container writes beside its volumes, where that is kept on a disk', async (t) => {
+      if (fixture().sees === 'host') return t.skip('there is nothing but memory to write to');
+      const { runtime } = fixture();
+      const pod = await TestPod.run(fixture());
+      const id = await pod.start({ name: 'writing', security: { runAsUser: 0 } });
+      assert.equal((await shell(runtime, id, 'head -c 8000000 /dev/zero > /tmp/written')).exitCode, 0);
+      const bytes = async (): Promise<number> =>
+        (await runtime.containerStats()).find((entry) => entry.id === id)?.writableLayer?.bytes ?? 0;
+      // The runtime looks from time to time only.
+      for (let round = 0; (await bytes()) < 8_000_000 && round < 300; round++) await delay(100);
+      assert.ok((await bytes()) >= 8_000_000, String(await bytes()));
+      await pod.remove();
+    });
+
     it('honours privileged: all capabilities and devices, and the file system still read-only', async (t) => {
       if (!fixture().root) return t.skip('needs root');
       const { runtime } = fixture();
