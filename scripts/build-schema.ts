@@ -21,6 +21,7 @@ const tables = [
   'schema/merge-keys.ts',
   'schema/own-definitions.ts',
   'schema/metrics-definitions.ts',
+  'schema/certificates-definitions.ts',
   'protobuf/fields.ts',
   'resources/names.ts',
 ];

@@ -83,7 +83,7 @@ function readOperations(script: string): Operation[] {
 }
 
 const pathPattern =
-  /^\/apis?\/(?:[^/]+\/)?v\d\/(?:(namespaces)\/\{namespace\}\/)?([a-z]+)(\/\{name\})?(?:\/([a-z]+))?$/;
+  /^\/apis?\/(?:[^/]+\/)?v\d(?:beta\d)?\/(?:(namespaces)\/\{namespace\}\/)?([a-z]+)(\/\{name\})?(?:\/([a-z]+))?$/;
 
 function readEntries(script: string, models: ReadonlyMap<string, string>): Entry[] {
   const entries = new Map<string, Entry>();

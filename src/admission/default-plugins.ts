@@ -7,6 +7,8 @@ import {
   type CertificateRequestOrganizations,
   CertificateSigning,
   CertificateSubjectRestriction,
+  ClusterTrustBundleAttest,
+  podCertificateRequester,
 } from './certificates.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { denyServiceExternalIPs } from './deny-service-external-ips.ts';
@@ -58,6 +60,8 @@ export function defaultPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[] 
     new RuntimeClass(reader),
     new CertificateApproval(authorizer),
     new CertificateSigning(authorizer),
+    new ClusterTrustBundleAttest(authorizer),
+    podCertificateRequester,
     new CertificateSubjectRestriction(deps.certificateRequestOrganizations),
     denyServiceExternalIPs,
     new RbacEscalation(deps.escalation),

@@ -10,6 +10,8 @@ import { tokenReviewRules } from './authentication/token-review.ts';
 import * as access from './authorization/subject-access-review.ts';
 import { cronJobRules, jobRules } from './batch/job.ts';
 import { certificateSigningRequestRules } from './certificates/certificate-signing-request.ts';
+import { clusterTrustBundleRules } from './certificates/cluster-trust-bundle.ts';
+import { podCertificateRequestRules } from './certificates/pod-certificate-request.ts';
 import { leaseRules } from './coordination/lease.ts';
 import { configMapRules } from './core/config-map.ts';
 import { endpointsRules } from './core/endpoints.ts';
@@ -109,6 +111,8 @@ const rulesOf = new Map<string, KindRules>([
   ['batch/CronJob', cronJobRules],
   ['batch/Job', jobRules],
   ['certificates.k8s.io/CertificateSigningRequest', certificateSigningRequestRules],
+  ['certificates.k8s.io/ClusterTrustBundle', clusterTrustBundleRules],
+  ['certificates.k8s.io/PodCertificateRequest', podCertificateRequestRules],
   ['coordination.k8s.io/Lease', leaseRules],
   ['discovery.k8s.io/EndpointSlice', endpointSliceRules],
   ['events.k8s.io/Event', eventRules],

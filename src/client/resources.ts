@@ -2,6 +2,7 @@ import type {
   CertificateSigningRequest,
   ClusterRole,
   ClusterRoleBinding,
+  ClusterTrustBundle,
   ConfigMap,
   Deployment,
   EndpointSlice,
@@ -10,6 +11,7 @@ import type {
   Namespace,
   Node,
   Pod,
+  PodCertificateRequest,
   PodDisruptionBudget,
   ReplicaSet,
   ReplicationController,
@@ -66,4 +68,17 @@ export const CLUSTER_ROLE_BINDINGS = resource<ClusterRoleBinding>(
   'clusterrolebindings',
   'ClusterRoleBinding',
   false,
+);
+export const CLUSTER_TRUST_BUNDLES = resource<ClusterTrustBundle>(
+  'certificates.k8s.io',
+  'v1beta1',
+  'clustertrustbundles',
+  'ClusterTrustBundle',
+  false,
+);
+export const POD_CERTIFICATE_REQUESTS = resource<PodCertificateRequest>(
+  'certificates.k8s.io',
+  'v1beta1',
+  'podcertificaterequests',
+  'PodCertificateRequest',
 );

@@ -132,6 +132,7 @@ export async function followNodeGraph(caches: WatchCaches, scheme: Scheme, graph
     ['', 'persistentvolumes'],
     ['storage.k8s.io', 'volumeattachments'],
     ['resource.k8s.io', 'resourceslices'],
+    ['certificates.k8s.io', 'podcertificaterequests'],
   ];
   await Promise.all(
     sources.map(async ([group, resource]) => {

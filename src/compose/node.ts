@@ -15,6 +15,7 @@ import type { Clock } from '../lib/clock.ts';
 import { deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
 import type { PathObserver } from '../paths/observer.ts';
+import { haveSameIssuer } from '../pki/trust.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { NodeDirectory } from './data-directory.ts';
 import type { KubeletSettings } from './kubelet-settings.ts';
@@ -84,6 +85,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     logsDirectory: options.directory.logsDirectory,
     podManifestPath: options.kubelet.podManifestPath,
     nodeUid: () => credentials.nodeUid(),
+    isOfCurrentAuthority: (chain) => haveSameIssuer(chain, serving.current().certificatePem, serverCa.current()),
     eviction: options.kubelet.eviction,
     shutdown: options.kubelet.shutdown,
     conditionsChanged: () => registration?.wake(),

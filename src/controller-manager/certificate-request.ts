@@ -6,6 +6,7 @@ import { CERTIFICATE_SIGNING_REQUESTS } from '../client/resources.ts';
 import type { RestClient } from '../client/rest-client.ts';
 import { WorkQueue } from '../client/workqueue.ts';
 import { type CertificateRequest, parseCertificateRequest } from '../pki/certificate-request.ts';
+import type { PodServingContent } from '../pki/pod-serving.ts';
 import type { RequestProfile } from '../pki/request-rules.ts';
 import type { SigningOptions } from '../pki/request-signer.ts';
 import type { ControllerDependencies } from './controller.ts';
@@ -17,6 +18,8 @@ export interface CertificateSigner {
   refusal(profile: RequestProfile, request: CertificateRequest, usages: readonly string[]): string | undefined;
   /** The certificate as PEM. Throws for what `refusal` refuses. */
   sign(profile: RequestProfile, request: CertificateRequest, options: SigningOptions): string;
+  /** A pod's serving certificate, and what is sent along with it, as PEM; without the control plane's own names. */
+  signPodServing(content: PodServingContent): string;
 }
 
 /** What each signer gives. */

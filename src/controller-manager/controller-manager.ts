@@ -11,7 +11,10 @@ import { EndpointsController } from './endpoints.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { NamespaceController } from './namespace.ts';
 import { NodeLifecycleController } from './node-lifecycle.ts';
+import { PodCertificateCleaner } from './pod-certificate-cleaner.ts';
 import { PodGarbageCollector } from './pod-garbage-collector.ts';
+import { PodServingSigner } from './pod-serving-signer.ts';
+import { PodServingTrustPublisher } from './pod-serving-trust.ts';
 import { ReplicaSetController } from './replica-set.ts';
 import { RootCaPublisher } from './root-ca.ts';
 import { ServiceAccountController } from './service-account.ts';
@@ -32,6 +35,9 @@ const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Contr
   CsrApprover,
   CsrSigner,
   CsrCleaner,
+  PodServingSigner,
+  PodCertificateCleaner,
+  PodServingTrustPublisher,
   NamespaceController,
   PodGarbageCollector,
   GarbageCollector,

@@ -98,7 +98,7 @@ export class EndpointsController implements Controller {
 
   #offerServicesOf(pod: Pod): void {
     for (const service of this.#services.list(pod.metadata.namespace)) {
-      if (selects(service, pod)) this.#queue.add(keyOfObject(service));
+      if (selectsPod(service, pod)) this.#queue.add(keyOfObject(service));
     }
   }
 
@@ -122,7 +122,7 @@ export class EndpointsController implements Controller {
     }
     const targets = this.#pods
       .list(namespace)
-      .filter((pod) => selects(service, pod))
+      .filter((pod) => selectsPod(service, pod))
       .flatMap((pod) => targetOf(pod, service) ?? [])
       .sort((a, b) => ((a.ips[0] ?? '') < (b.ips[0] ?? '') ? -1 : 1));
     await allOrFirstError([
@@ -223,7 +223,8 @@ function hasSelector(service: Service): boolean {
   return Object.keys(service.spec?.selector ?? {}).length > 0;
 }
 
-function selects(service: Service, pod: Pod): boolean {
+/** Whether a service is for the pod. */
+export function selectsPod(service: Service, pod: Pod): boolean {
   const selector = Object.entries(service.spec?.selector ?? {});
   return selector.length > 0 && selector.every(([key, value]) => pod.metadata.labels?.[key] === value);
 }

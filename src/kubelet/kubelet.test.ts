@@ -71,6 +71,7 @@ describe('a kubelet', () => {
       podManifestPath: join(directory, 'manifests'),
       nodeUid: () => 'node-uid',
       shutdown: { totalMs: 0, criticalMs: 0 },
+      isOfCurrentAuthority: () => true,
       eviction: { thresholds: [], transitionMs: 0, maxPodGraceSeconds: 0 },
       conditionsChanged: () => undefined,
       trustedCa: () => '',

@@ -15,6 +15,7 @@ import type { EvictionSettings } from './eviction/thresholds.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { NODE_SHUTDOWN, type ShutdownSettings, shutdownGroups } from './node-shutdown.ts';
 import { apiObjectSource, type KubernetesEndpoint } from './object-source.ts';
+import { apiPodCertificateSource } from './pod-certificate-source.ts';
 import { podLogDirectory, removeOtherLogs } from './pod-logs.ts';
 import { apiPodRecord, type PodRecord } from './pod-record.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -42,6 +43,8 @@ export interface KubeletDependencies {
   readonly podManifestPath: string | undefined;
   /** The Node object that this node is. */
   readonly nodeUid: () => string;
+  /** Whether a certificate of the cluster's CA is of the authority that signs now, as this node's own is. */
+  readonly isOfCurrentAuthority: (chain: string) => boolean;
   readonly eviction: EvictionSettings;
   readonly shutdown: ShutdownSettings;
   /** The conditions of the node are others now. */
@@ -78,6 +81,8 @@ export class Kubelet {
       source: this.#source,
       nodeRoom: dependencies.nodeRoom,
       clock: dependencies.clock,
+      certificateSource: apiPodCertificateSource(dependencies.client, dependencies.nodeUid),
+      isOfCurrentAuthority: dependencies.isOfCurrentAuthority,
     });
     const { client, nodeName, nodeUid, log, clock } = dependencies;
     const informer = () => this.#podInformer();

@@ -67,7 +67,8 @@ export function apiObjectSource(
   };
 }
 
-async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+/** The answer of a GET, or undefined where there is no such object. */
+export async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading;
   } catch (error) {

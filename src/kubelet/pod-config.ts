@@ -193,11 +193,6 @@ export function unsupportedByKubelet(pod: Pod): readonly string[] {
       if (kind !== 'name' && !SUPPORTED_VOLUMES.has(kind)) found.push(`spec.volumes[${i}].${kind}`);
     }
     if ((volume.emptyDir?.medium ?? '') !== '') found.push(`spec.volumes[${i}].emptyDir.medium`);
-    (volume.projected?.sources ?? []).forEach((source, j) => {
-      for (const kind of ['clusterTrustBundle', 'podCertificate'] as const) {
-        if (source[kind] !== undefined) found.push(`spec.volumes[${i}].projected.sources[${j}].${kind}`);
-      }
-    });
   });
   if ((spec?.ephemeralContainers ?? []).length > 0) found.push('spec.ephemeralContainers');
   if (spec?.runtimeClassName !== undefined) found.push('spec.runtimeClassName');

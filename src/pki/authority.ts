@@ -27,8 +27,10 @@ export interface AuthorityOptions {
 export interface CertifiedContent
   extends Pick<CertificateContent, 'subject' | 'names' | 'publicKey' | 'keyEncipherment'> {
   readonly use: 'server' | 'client';
-  /** How long it lives; never longer than the CA. */
+  /** How long it lives from now; never longer than the CA. */
   readonly seconds: number;
+  /** For how long it is valid already; five minutes without it. */
+  readonly backdateSeconds?: number;
 }
 
 /** A self-signed CA and what it issues. */
@@ -93,8 +95,8 @@ export class CertificateAuthority {
    * Throws when this CA ends before it would begin.
    */
   certify(content: CertifiedContent): string {
-    const { seconds, ...rest } = content;
-    const validity = this.#validity(seconds * 1000);
+    const { seconds, backdateSeconds, ...rest } = content;
+    const validity = this.#validity(seconds * 1000, backdateSeconds && backdateSeconds * 1000);
     if (validity.notAfter <= this.#options.clock.now()) {
       throw new CausewayError('InternalError', 'the certificate authority has expired');
     }
@@ -128,10 +130,10 @@ export class CertificateAuthority {
     };
   }
 
-  #validity(ms: number): { notBefore: number; notAfter: number } {
+  #validity(ms: number, backdateMs = BACKDATE_MS): { notBefore: number; notAfter: number } {
     const now = this.#options.clock.now();
     return {
-      notBefore: Math.max(now - BACKDATE_MS, this.certificate.validFromDate.getTime()),
+      notBefore: Math.max(now - backdateMs, this.certificate.validFromDate.getTime()),
       notAfter: Math.min(now + ms, this.certificate.validToDate.getTime()),
     };
   }

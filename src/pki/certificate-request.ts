@@ -43,7 +43,14 @@ const TYPE = 'CERTIFICATE REQUEST';
  *     CertificationRequestInfo { version INTEGER, subject Name, SubjectPublicKeyInfo, attributes [0] SET OF Attribute }
  */
 export function parseCertificateRequest(pem: string): CertificateRequest {
-  const [info, algorithm, signature, ...rest] = readElements(outerOf(pem).content);
+  return parseCertificateRequestDer(derOf(pem));
+}
+
+/** The same of the request's DER alone. */
+export function parseCertificateRequestDer(der: Buffer): CertificateRequest {
+  const outer = expectElement(readElement(der), TAG.sequence, 'certificate request');
+  if (outer.bytes.length !== der.length) throw new ProtocolError('the certificate request has trailing data');
+  const [info, algorithm, signature, ...rest] = readElements(outer.content);
   expectElement(info, TAG.sequence, 'certificate request info');
   expectElement(algorithm, TAG.sequence, 'signature algorithm');
   expectElement(signature, TAG.bitString, 'signature');
@@ -65,17 +72,14 @@ export function parseCertificateRequest(pem: string): CertificateRequest {
   };
 }
 
-function outerOf(pem: string): DerElement {
+function derOf(pem: string): Buffer {
   if (pem.length > MAX_REQUEST_BYTES) throw new ProtocolError(`the request is longer than ${MAX_REQUEST_BYTES} bytes`);
   const [block, more] = [...pem.matchAll(BLOCK)];
   if (block?.[1] !== TYPE) throw new ProtocolError(`PEM block type must be ${TYPE}`);
   if (more !== undefined) throw new ProtocolError('there must be one PEM block only');
   const [, , body = ''] = block;
   if (!BASE64.test(body)) throw new ProtocolError('the PEM block is not base64');
-  const der = Buffer.from(body, 'base64');
-  const outer = expectElement(readElement(der), TAG.sequence, 'certificate request');
-  if (outer.bytes.length !== der.length) throw new ProtocolError('the certificate request has trailing data');
-  return outer;
+  return Buffer.from(body, 'base64');
 }
 
 /** Of all attributes (a challenge password, for instance) only the one with extensions means anything here. */

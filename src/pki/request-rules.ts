@@ -116,7 +116,7 @@ function servingNames({ request, reserved }: Asked): string | undefined {
   if (odd !== undefined) return `the DNS subjectAltName ${JSON.stringify(odd)} is not a DNS name in lower case`;
   const taken =
     names.dnsNames.find((name) => isReserved(name, reserved)) ??
-    names.ipAddresses.find((address) => reserved.ipAddresses.includes(address) || isLocal(address));
+    names.ipAddresses.find((address) => isOwnAddress(address, reserved));
   if (taken !== undefined) return `the subjectAltName ${taken} is one of the control plane's or of services`;
   return onlyHostNames(names);
 }
@@ -127,9 +127,19 @@ function onlyHostNames({ emails, uris, others }: CertificateRequest['names']): s
   return others ? 'subjectAltNames of other kinds are not allowed' : undefined;
 }
 
-function isReserved(name: string, { dnsNames }: ReservedNames): boolean {
+function isReserved(name: string, reserved: ReservedNames): boolean {
+  return RESERVED_DOMAINS.test(name) || isOwnName(name, reserved);
+}
+
+/** Whether the control plane has that name. */
+export function isOwnName(name: string, { dnsNames }: ReservedNames): boolean {
   const parent = `*${name.slice(name.indexOf('.'))}`;
-  return RESERVED_DOMAINS.test(name) || dnsNames.includes(name) || (name.includes('.') && dnsNames.includes(parent));
+  return dnsNames.includes(name) || (name.includes('.') && dnsNames.includes(parent));
+}
+
+/** Whether the control plane, or everybody, has that address. */
+export function isOwnAddress(address: string, { ipAddresses }: ReservedNames): boolean {
+  return ipAddresses.includes(address) || isLocal(address);
 }
 
 /** Loopback and unspecified addresses: everybody's. */

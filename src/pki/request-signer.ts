@@ -3,6 +3,7 @@ import type { CertificateAuthority } from './authority.ts';
 import type { CertificateRequest } from './certificate-request.ts';
 import { canonicalIpAddress } from './ip-address-bytes.ts';
 import { kubeletUidName } from './kubelet-identity.ts';
+import { type PodServingContent, signPodServing } from './pod-serving.ts';
 import { KEY_ENCIPHERMENT, type RequestProfile, type ReservedNames, requestRefusal } from './request-rules.ts';
 
 const DAY_SECONDS = 86_400;
@@ -64,5 +65,10 @@ export class RequestSigner {
     const { dnsNames, ipAddresses } = names;
     const uris = [kubeletUidName(nodeUid)];
     return this.#authority().certify({ ...common, use: 'server', subject, names: { dnsNames, ipAddresses, uris } });
+  }
+
+  /** A pod's serving certificate as PEM, with names that the caller has checked. Throws `Forbidden` for a weak key. */
+  signPodServing(content: PodServingContent): string {
+    return signPodServing(this.#authority(), this.#reserved, content);
   }
 }

@@ -59,3 +59,9 @@ export function caCertificates(bundle: string, what: string): readonly string[] 
   }
   return pems;
 }
+
+/** Whether the same of these authorities has issued both certificates. */
+export function haveSameIssuer(one: string, other: string, caPems: readonly string[]): boolean {
+  const [first, second] = [new X509Certificate(one), new X509Certificate(other)];
+  return caPems.map((pem) => new X509Certificate(pem).publicKey).some((key) => first.verify(key) && second.verify(key));
+}

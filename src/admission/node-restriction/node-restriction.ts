@@ -4,6 +4,7 @@ import type { Authorizer } from '../../authz/authorizer.ts';
 import { liveNodeUid, nodeNameOf, whyNotPinned } from '../../authz/node/node-identity.ts';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../plugin.ts';
 import { groupResource, refusal } from '../refuse.ts';
+import { admitPodCertificateRequest } from './node-certificates.ts';
 import { admitNode } from './node-objects.ts';
 import { admitPod, admitPodEviction, admitPodStatus } from './node-pods.ts';
 import { admitToken } from './node-tokens.ts';
@@ -50,6 +51,8 @@ export class NodeRestriction implements AdmissionPlugin {
         return sameName(node, attributes, 'can only access node lease with the same name as the requesting node');
       case 'csinodes.storage.k8s.io':
         return sameName(node, attributes, 'can only access CSINode with the same name as the requesting node');
+      case 'podcertificaterequests.certificates.k8s.io':
+        return admitPodCertificateRequest(this.#reader, node, attributes);
       case 'resourceslices.resource.k8s.io':
         return admitSlice(node, attributes);
     }

@@ -43,3 +43,9 @@ function firstBad(
   }
   return [];
 }
+
+/** A signer of Kubernetes' own, whatever it is called. */
+export function isKubernetesSigner(name: string): boolean {
+  const [domain = ''] = name.split('/');
+  return domain === 'kubernetes.io' || domain.endsWith('.kubernetes.io');
+}

@@ -3,6 +3,9 @@ export const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client';
 export const KUBELET_CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
 export const KUBELET_SERVING_SIGNER = 'kubernetes.io/kubelet-serving';
 
+/** Serving certificates of pods, by PodCertificateRequests. */
+export const POD_SERVING_SIGNER = 'causeway.dev/pod-serving';
+
 export const SERVED_SIGNERS: ReadonlySet<string> = new Set([
   CLIENT_SIGNER,
   KUBELET_CLIENT_SIGNER,

@@ -1,8 +1,9 @@
 import type { ErrorCause } from '../../lib/errors.ts';
 import { duplicate, forbidden, invalidEach, invalidValue, notSupported, required } from '../field-error.ts';
 import type { DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection } from '../generated/types.ts';
-import { dns1123Label, dns1123Subdomain } from '../names.ts';
+import { dns1123Label } from '../names.ts';
 import { tryParseQuantity } from '../quantity.ts';
+import { type TakePath, validateCertificateProjection, validateTrustProjection } from './certificate-projections.ts';
 import { validateFieldRef, validateResourceFieldRef, volumeFieldPaths } from './downward-validation.ts';
 import { validateNoBacksteps, validateVolumeItemPath } from './paths.ts';
 
@@ -137,14 +138,13 @@ function validateProjections(projections: readonly VolumeProjection[], path: str
         causes.push(...conflict(paths, file, `${field}.serviceAccountToken.path`));
       }
     }
-    if (projection.clusterTrustBundle !== undefined) {
-      const { name, path: file } = projection.clusterTrustBundle;
-      if (name !== undefined)
-        causes.push(
-          ...invalidEach(`${field}.clusterTrustBundle.name`, name, dns1123Subdomain(name.replaceAll(':', '.'))),
-        );
-      if ((file ?? '') === '') causes.push(required(`${field}.clusterTrustBundle.path`));
-      else causes.push(...conflict(paths, file, `${field}.clusterTrustBundle.path`));
+    const take: TakePath = (path, file) => [...validateVolumeItemPath(file, path), ...conflict(paths, file, path)];
+    const { clusterTrustBundle, podCertificate } = projection;
+    if (clusterTrustBundle !== undefined) {
+      causes.push(...validateTrustProjection(clusterTrustBundle, `${field}.clusterTrustBundle`, take));
+    }
+    if (podCertificate !== undefined) {
+      causes.push(...validateCertificateProjection(podCertificate, `${field}.podCertificate`, take));
     }
     return causes;
   });

@@ -174,6 +174,13 @@ certificates.v1.CertificateSigningRequestCondition type=1 status=6 reason=2 mess
 certificates.v1.CertificateSigningRequestList metadata=1 items=2
 certificates.v1.CertificateSigningRequestSpec request=1 signerName=7 expirationSeconds=8* usages=5 username=2 uid=3 groups=4 extra=6w
 certificates.v1.CertificateSigningRequestStatus conditions=1 certificate=2
+certificates.v1beta1.ClusterTrustBundle metadata=1 spec=2
+certificates.v1beta1.ClusterTrustBundleList metadata=1 items=2
+certificates.v1beta1.ClusterTrustBundleSpec signerName=1 trustBundle=2
+certificates.v1beta1.PodCertificateRequest metadata=1 spec=2 status=3
+certificates.v1beta1.PodCertificateRequestList metadata=1 items=2
+certificates.v1beta1.PodCertificateRequestSpec signerName=1 podName=2 podUID=3 serviceAccountName=4 serviceAccountUID=5 nodeName=6 nodeUID=7 maxExpirationSeconds=8* pkixPublicKey=9 proofOfPossession=10 stubPKCS10Request=12 unverifiedUserAnnotations=11
+certificates.v1beta1.PodCertificateRequestStatus conditions=1 certificateChain=2 notBefore=4* beginRefreshAt=5* notAfter=6*
 coordination.v1.Lease metadata=1 spec=2
 coordination.v1.LeaseList metadata=1 items=2
 coordination.v1.LeaseSpec holderIdentity=1* leaseDurationSeconds=2* acquireTime=3 renewTime=4 leaseTransitions=5* strategy=6* preferredHolder=7*

@@ -25,6 +25,7 @@ batch.v1.PodFailurePolicyOnExitCodesRequirement.values set
 batch.v1.UncountedTerminatedPods.failed set
 batch.v1.UncountedTerminatedPods.succeeded set
 certificates.v1.CertificateSigningRequestStatus.conditions map=type
+certificates.v1beta1.PodCertificateRequestStatus.conditions map=type patch=merge
 core.v1.ComponentStatus.conditions map=type patch=merge
 core.v1.Container.env map=name patch=merge
 core.v1.Container.ports map=containerPort,protocol patch=merge

@@ -2,6 +2,7 @@
  * Definitions that no package has: the project's own kind, and meta kinds that are no part of Kubernetes' OpenAPI document but travel
  * on the wire all the same. The build step adds them to the rest.
  */
+import { certificatesDefinitions } from './certificates-definitions.ts';
 import type { DescribedDefinition, DescribedProperty } from './definition.ts';
 import { metricsDefinitions } from './metrics-definitions.ts';
 
@@ -212,4 +213,5 @@ export const ownDefinitions: readonly DescribedDefinition[] = [
   ...partial,
   ...causeway,
   ...metricsDefinitions,
+  ...certificatesDefinitions,
 ];

@@ -67,6 +67,11 @@ const byKind = new Map<string, FieldLabels>([
     { fields: [...metadata, 'status.successful'], refuse: (label) => `field label "${label}" not supported for Job` },
   ],
   ['certificates.k8s.io/CertificateSigningRequest', { fields: ['metadata.name', 'spec.signerName'], refuse: plain }],
+  ['certificates.k8s.io/ClusterTrustBundle', { fields: ['metadata.name', 'spec.signerName'], refuse: plain }],
+  [
+    'certificates.k8s.io/PodCertificateRequest',
+    { fields: [...metadata, 'spec.signerName', 'spec.podName', 'spec.nodeName'], refuse: plain },
+  ],
   [
     'resource.k8s.io/ResourceSlice',
     {

@@ -1,5 +1,6 @@
 import type { KubeObject } from '../object.ts';
 import type { ResourceDefinition } from '../scheme.ts';
+import * as certificates from './certificate-tables.ts';
 import * as cluster from './cluster-tables.ts';
 import { type ColumnSpec, column, docOf, nameColumn, type TableColumn, type TableSpec } from './column.ts';
 import { describeColumns } from './descriptions.ts';
@@ -59,6 +60,8 @@ const tables = new Map<string, TableSpec>([
   ['batch/CronJob', workload.cronJobTable],
   ['batch/Job', workload.jobTable],
   ['certificates.k8s.io/CertificateSigningRequest', cluster.certificateSigningRequestTable],
+  ['certificates.k8s.io/ClusterTrustBundle', certificates.clusterTrustBundleTable],
+  ['certificates.k8s.io/PodCertificateRequest', certificates.podCertificateRequestTable],
   ['coordination.k8s.io/Lease', cluster.leaseTable],
   ['discovery.k8s.io/EndpointSlice', network.endpointSliceTable],
   ['events.k8s.io/Event', cluster.eventTable],

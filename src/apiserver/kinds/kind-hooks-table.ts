@@ -2,7 +2,9 @@ import type { ResourceDefinition } from '../../api/scheme.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { KindHooks } from '../handlers/kind-hooks.ts';
 import { certificateRequestHooks } from './certificate-request-hooks.ts';
+import { clusterTrustBundleHooks } from './cluster-trust-bundle-hooks.ts';
 import { namespaceHooks } from './namespace-hooks.ts';
+import { podCertificateRequestHooks } from './pod-certificate-request-hooks.ts';
 
 const none: KindHooks = {};
 const returnsObject: KindHooks = { returnDeletedObject: true };
@@ -23,6 +25,8 @@ export function kindHooks(services: KindHooks, clock: Clock): (resource: Resourc
     ['/replicationcontrollers', orphans],
     ['batch/jobs', orphans],
     ['certificates.k8s.io/certificatesigningrequests', certificateRequestHooks(clock)],
+    ['certificates.k8s.io/clustertrustbundles', clusterTrustBundleHooks],
+    ['certificates.k8s.io/podcertificaterequests', podCertificateRequestHooks(clock)],
   ]);
   return (resource) => table.get(`${resource.group}/${resource.plural}`) ?? none;
 }

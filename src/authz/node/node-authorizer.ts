@@ -114,6 +114,17 @@ function checksOver(graph: NodeGraph): ReadonlyMap<string, Check> {
     }
   };
 
+  const podCertificateRequest: Check = (node, attributes) => {
+    const { verb, subresource } = attributes;
+    if (subresource !== '') return noOpinion('cannot authorize PodCertificateRequest subresources');
+    // NodeRestriction looks at what is asked.
+    if (verb === 'create') return allow;
+    if (verb === 'get') return related(node, 'podcertificaterequests', attributes);
+    if (verb !== 'list' && verb !== 'watch') return noOpinion('can only create and read PodCertificateRequests');
+    if (selects(attributes, 'spec.nodeName', node)) return allow;
+    return noOpinion('can only list/watch podcertificaterequests with spec.nodeName field selector');
+  };
+
   const pod: Check = (node, attributes) => {
     const { verb, subresource } = attributes;
     if (subresource === '' && verb === 'get') return related(node, 'pods', attributes);
@@ -136,6 +147,7 @@ function checksOver(graph: NodeGraph): ReadonlyMap<string, Check> {
     ['/serviceaccounts', serviceAccount],
     ['/pods', pod],
     ['/nodes', ownNode],
+    ['certificates.k8s.io/podcertificaterequests', podCertificateRequest],
     ['resource.k8s.io/resourceclaims', getOne('resourceclaims')],
     ['resource.k8s.io/resourceslices', resourceSlice],
     ['storage.k8s.io/volumeattachments', getOne('volumeattachments')],

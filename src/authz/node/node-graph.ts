@@ -1,10 +1,21 @@
-import type { PersistentVolume, Pod, ResourceSlice, VolumeAttachment } from '../../api/generated/types.ts';
+import type {
+  PersistentVolume,
+  Pod,
+  PodCertificateRequest,
+  ResourceSlice,
+  VolumeAttachment,
+} from '../../api/generated/types.ts';
 import type { KubeObject } from '../../api/object.ts';
 import { podReferences } from './pod-references.ts';
 import { volumeSecrets } from './volume-references.ts';
 
 /** The kinds whose changes the graph must see. */
-export type NodeGraphResource = 'pods' | 'persistentvolumes' | 'volumeattachments' | 'resourceslices';
+export type NodeGraphResource =
+  | 'pods'
+  | 'persistentvolumes'
+  | 'volumeattachments'
+  | 'resourceslices'
+  | 'podcertificaterequests';
 
 /** What a node may be related to. */
 export type RelatedResource =
@@ -16,7 +27,8 @@ export type RelatedResource =
   | 'resourceclaims'
   | 'serviceaccounts'
   | 'volumeattachments'
-  | 'resourceslices';
+  | 'resourceslices'
+  | 'podcertificaterequests';
 
 interface PodEntry {
   readonly node: string;
@@ -38,7 +50,7 @@ const mirrorAnnotation = 'kubernetes.io/config.mirror';
  * seen its pod must find the pod's secrets allowed.
  *
  *     node ← pod ← secret, configmap, service account, resource claim, pvc ← pv ← secret
- *     node ← volume attachment, resource slice
+ *     node ← volume attachment, resource slice, pod certificate request
  */
 export class NodeGraph {
   readonly #pods = new Map<string, PodEntry>();
@@ -46,7 +58,7 @@ export class NodeGraph {
   readonly #volumesOfSecret = new Map<string, Set<string>>();
   /** Object → node → how many of the node's pods refer to it. */
   readonly #users = new Map<string, Map<string, number>>();
-  /** Volume attachments and resource slices name their node themselves. */
+  /** Volume attachments, resource slices and requests for certificates name their node themselves. */
   readonly #owners = new Map<string, string>();
 
   /** An object was added or changed, or (`undefined` for `object`) deleted. */
@@ -64,6 +76,11 @@ export class NodeGraph {
       case 'resourceslices':
         this.#setOwner(`${resource}/${name}`, (object as unknown as ResourceSlice | undefined)?.spec.nodeName);
         break;
+      case 'podcertificaterequests': {
+        const request = object as unknown as PodCertificateRequest | undefined;
+        this.#setOwner(`${resource}/${namespace}/${name}`, request?.spec.nodeName);
+        break;
+      }
     }
   }
 
@@ -73,6 +90,8 @@ export class NodeGraph {
       case 'volumeattachments':
       case 'resourceslices':
         return this.#owners.get(`${resource}/${name}`) === node;
+      case 'podcertificaterequests':
+        return this.#owners.get(`${resource}/${namespace}/${name}`) === node;
       case 'persistentvolumes':
         return this.#volumeUsed(node, name);
       case 'secrets': {

@@ -32,6 +32,8 @@ export const nodeRules: readonly PolicyRule[] = [
   rule('get', '', 'persistentvolumeclaims,persistentvolumes'),
   rule('get', '', 'endpoints'),
   rule('create,get,list,watch', 'certificates.k8s.io', 'certificatesigningrequests'),
+  rule('create,get,list,watch', 'certificates.k8s.io', 'podcertificaterequests'),
+  rule(read, 'certificates.k8s.io', 'clustertrustbundles'),
   rule('create,delete,get,patch,update', 'coordination.k8s.io', 'leases'),
   rule('get', 'storage.k8s.io', 'volumeattachments'),
   rule('create', '', 'serviceaccounts/token'),
@@ -211,6 +213,7 @@ export const clusterRoleTable: readonly RoleRow[] = [
   approver('kubelet-serving'),
   approver('kube-apiserver-client'),
   approver('kube-apiserver-client-kubelet'),
+  { name: 'system:cluster-trust-bundle-discovery', rules: [rule(read, 'certificates.k8s.io', 'clustertrustbundles')] },
   {
     name: 'system:service-account-issuer-discovery',
     rules: [

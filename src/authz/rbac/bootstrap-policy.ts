@@ -34,6 +34,7 @@ const bindingTable: readonly BindingRow[] = [
   binding('system:kube-dns', systemAccount('kube-dns')),
   binding('system:kube-scheduler', user('system:kube-scheduler')),
   binding('system:volume-scheduler', user('system:kube-scheduler')),
+  binding('system:cluster-trust-bundle-discovery', group('system:serviceaccounts')),
   binding('system:service-account-issuer-discovery', group('system:serviceaccounts')),
   binding('system:node'),
 ];

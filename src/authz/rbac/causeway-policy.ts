@@ -1,4 +1,9 @@
-import { KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, SERVED_SIGNERS } from '../../api/certificates/signers.ts';
+import {
+  KUBELET_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+  POD_SERVING_SIGNER,
+  SERVED_SIGNERS,
+} from '../../api/certificates/signers.ts';
 import type { RoleRow } from './bootstrap-cluster-roles.ts';
 import { group, type NamespacedRoleRow, user } from './bootstrap-namespaced.ts';
 import type { Subject } from './objects.ts';
@@ -28,10 +33,17 @@ export const causewayRoleTable: readonly RoleRow[] = [
       rule('delete,get,list,watch', certificates, 'certificatesigningrequests'),
       rule('update', certificates, 'certificatesigningrequests/approval,certificatesigningrequests/status'),
       rule('approve', certificates, 'signers', `${KUBELET_CLIENT_SIGNER},${KUBELET_SERVING_SIGNER}`),
-      rule('sign', certificates, 'signers', [...SERVED_SIGNERS].join(',')),
+      rule('sign', certificates, 'signers', [...SERVED_SIGNERS, POD_SERVING_SIGNER].join(',')),
+      rule('delete,get,list,watch', certificates, 'podcertificaterequests'),
+      rule('update', certificates, 'podcertificaterequests/status'),
+      // Whom pods trust that verify what the signer has given to others.
+      rule('create,get,list,update,watch', certificates, 'clustertrustbundles'),
+      rule('attest', certificates, 'signers', POD_SERVING_SIGNER),
       rule('create', 'authorization.k8s.io', 'subjectaccessreviews'),
       // A node that joins gets its Node here.
       rule('create,get', '', 'nodes'),
+      // A pod's certificate has the names of the services that select it.
+      rule('get', '', 'pods'),
     ],
   },
   // Admission lets anybody store in an aggregating role what it holds anyway: no `escalate`.

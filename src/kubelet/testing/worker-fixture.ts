@@ -14,6 +14,7 @@ import { PodWorker } from '../pod-worker.ts';
 import { RuntimeView } from '../runtime-view.ts';
 import { VolumeManager } from '../volumes/volume-manager.ts';
 import { FakeRuntime } from './fake-runtime.ts';
+import { noCertificates } from './no-certificates.ts';
 
 /** One worker over a fake runtime and a fake apiserver. For tests only. */
 export class WorkerFixture {
@@ -55,7 +56,13 @@ export class WorkerFixture {
       services: () => [],
       token: () => Promise.reject(new Error('not here')),
     };
-    const volumes = new VolumeManager({ podsDirectory: join(this.directory, 'pods'), source, nodeRoom: {}, clock });
+    const volumes = new VolumeManager({
+      podsDirectory: join(this.directory, 'pods'),
+      source,
+      nodeRoom: {},
+      clock,
+      ...noCertificates,
+    });
     const events = {
       record: (_about: unknown, _type: string, reason: string, message: string) =>
         void this.events.push(`${reason}: ${message}`),

@@ -21,17 +21,22 @@ export class PodVolumes {
   }
 
   /** The prepared volumes; makes them when they are not there yet, and anew with `fresh`. Throws what is missing. */
-  async get(pod: Pod, signal: AbortSignal, fresh = false): Promise<ReadonlyMap<string, PreparedVolume>> {
+  async get(
+    pod: Pod,
+    signal: AbortSignal,
+    fresh = false,
+    warn?: (error: unknown) => void,
+  ): Promise<ReadonlyMap<string, PreparedVolume>> {
     if (this.#prepared !== undefined && !fresh) return this.#prepared;
     this.#freshAt = this.#clock.now();
-    this.#prepared = await this.#manager.prepare(pod, this.#addresses, signal);
+    this.#prepared = await this.#manager.prepare(pod, this.#addresses, signal, warn);
     return this.#prepared;
   }
 
   /** Makes the contents fresh when they are due, and answers when they are due again. `failed` is told what is missing. */
   async refresh(pod: Pod, signal: AbortSignal, failed: (error: unknown) => void): Promise<number | undefined> {
     if (this.#due(pod) === 0) {
-      await this.get(pod, signal, true).catch((error: unknown) => {
+      await this.get(pod, signal, true, failed).catch((error: unknown) => {
         if (!signal.aborted) failed(error);
       });
     }

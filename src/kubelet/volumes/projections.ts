@@ -10,7 +10,10 @@ import type {
 import { CausewayError } from '../../lib/errors.ts';
 import { fieldValue, type PodAddresses, resourceValue } from '../downward.ts';
 import type { ObjectSource } from '../object-source.ts';
+import type { PodCertificateSource } from '../pod-certificate-source.ts';
 import type { ProjectedFile } from './atomic-directory.ts';
+import { podCertificateFiles, trustBundleFile } from './certificate-projections.ts';
+import type { PodCertificates } from './pod-certificates.ts';
 
 /** Where a volume's files come from. */
 export interface ProjectionContext {
@@ -19,7 +22,11 @@ export interface ProjectionContext {
   readonly addresses: () => PodAddresses;
   readonly nodeRoom: Readonly<Record<string, string>>;
   readonly tokens: TokenCache;
+  readonly certificates: PodCertificates;
+  readonly trust: Pick<PodCertificateSource, 'trustBundle' | 'trustBundles'>;
   readonly signal: AbortSignal;
+  /** Told of what could not be made fresh, while what there is still serves. */
+  readonly warn: (error: unknown) => void;
 }
 
 /** Tokens that were issued for the pod, kept until they are due for renewal. */
@@ -142,6 +149,10 @@ export async function projectedFiles(
     else if (source.downwardAPI !== undefined) files.push(...downwardFiles(context, source.downwardAPI.items, mode));
     else if (source.serviceAccountToken !== undefined) {
       files.push(await tokenFile(context, source.serviceAccountToken, mode));
+    } else if (source.podCertificate !== undefined) {
+      files.push(...(await podCertificateFiles(context, source.podCertificate, mode)));
+    } else if (source.clusterTrustBundle !== undefined) {
+      files.push(await trustBundleFile(context, source.clusterTrustBundle, mode));
     } else throw new CausewayError('Invalid', `projected volume source ${Object.keys(source).join()} is not supported`);
   }
   return files;

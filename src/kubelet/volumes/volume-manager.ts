@@ -5,7 +5,9 @@ import type { Clock } from '../../lib/clock.ts';
 import { CausewayError } from '../../lib/errors.ts';
 import type { PodAddresses } from '../downward.ts';
 import type { ObjectSource } from '../object-source.ts';
+import type { PodCertificateSource } from '../pod-certificate-source.ts';
 import { type ProjectedFile, writeAtomically } from './atomic-directory.ts';
+import { PodCertificates } from './pod-certificates.ts';
 import {
   configMapFiles,
   downwardFiles,
@@ -38,27 +40,34 @@ export interface VolumeManagerDependencies {
   readonly source: ObjectSource;
   readonly nodeRoom: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  readonly certificateSource: PodCertificateSource;
+  /** Whether a certificate of the cluster's CA is of the authority that signs now. */
+  readonly isOfCurrentAuthority: (chain: string) => boolean;
 }
 
 /** Prepares the volumes of each pod in a folder of its own, keeps their contents fresh, and removes them with the pod. */
 export class VolumeManager {
   readonly #d: VolumeManagerDependencies;
+  readonly #certificates: PodCertificates;
   readonly #tokens = new Map<string, Map<string, { token: string; renewAt: number }>>();
 
   constructor(dependencies: VolumeManagerDependencies) {
     this.#d = dependencies;
+    const { certificateSource: source, clock, isOfCurrentAuthority } = dependencies;
+    this.#certificates = new PodCertificates({ source, clock, isOfCurrentAuthority });
   }
 
-  /** Makes or refreshes every volume of the pod. Throws what is missing, in one line. */
+  /** Makes or refreshes every volume of the pod. Throws what is missing, in one line; `warn` is told of what is old and still serves. */
   async prepare(
     pod: Pod,
     addresses: () => PodAddresses,
     signal: AbortSignal,
+    warn: (error: unknown) => void = () => undefined,
   ): Promise<ReadonlyMap<string, PreparedVolume>> {
     const prepared = new Map<string, PreparedVolume>();
     for (const volume of pod.spec?.volumes ?? []) {
       try {
-        prepared.set(volume.name, await this.#prepareOne(pod, volume, addresses, signal));
+        prepared.set(volume.name, await this.#prepareOne(pod, volume, { addresses, signal, warn }));
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
         throw new CausewayError('InternalError', `MountVolume.SetUp failed for volume "${volume.name}" : ${why}`, {
@@ -72,6 +81,7 @@ export class VolumeManager {
   /** A pod that has run to its end needs its volumes no more; what else is kept of it stays. */
   async empty(podUid: string): Promise<void> {
     this.#tokens.delete(podUid);
+    this.#certificates.forget(podUid);
     await rm(join(this.podDirectory(podUid), 'volumes'), { recursive: true, force: true });
   }
 
@@ -82,6 +92,7 @@ export class VolumeManager {
 
   async teardown(podUid: string): Promise<void> {
     this.#tokens.delete(podUid);
+    this.#certificates.forget(podUid);
     await rm(join(this.#d.podsDirectory, podUid), { recursive: true, force: true });
   }
 
@@ -99,8 +110,7 @@ export class VolumeManager {
   async #prepareOne(
     pod: Pod,
     volume: Volume,
-    addresses: () => PodAddresses,
-    signal: AbortSignal,
+    asked: Pick<ProjectionContext, 'addresses' | 'signal' | 'warn'>,
   ): Promise<PreparedVolume> {
     const uid = pod.metadata.uid ?? '';
     const kind = Object.keys(volume).find((k) => k !== 'name') ?? 'emptyDir';
@@ -122,10 +132,11 @@ export class VolumeManager {
     const context: ProjectionContext = {
       pod,
       source: this.#d.source,
-      addresses,
       nodeRoom: this.#d.nodeRoom,
       tokens: this.#tokenCache(uid),
-      signal,
+      certificates: this.#certificates,
+      trust: this.#d.certificateSource,
+      ...asked,
     };
     await writeAtomically(hostPath, await filesOf(context, volume), gid);
     return { hostPath, readOnly: true };

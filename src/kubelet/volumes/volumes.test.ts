@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Pod } from '../../api/generated/types.ts';
 import type { ObjectSource } from '../object-source.ts';
+import { noCertificates } from '../testing/no-certificates.ts';
 import { writeAtomically } from './atomic-directory.ts';
 import { subPathOf, VolumeManager } from './volume-manager.ts';
 
@@ -53,6 +54,7 @@ function manager(source: Partial<ObjectSource>, now: () => number): VolumeManage
     source: source as ObjectSource,
     nodeRoom: {},
     clock: { now },
+    ...noCertificates,
   });
 }
 
