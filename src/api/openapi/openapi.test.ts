@@ -37,7 +37,7 @@ test('no reference in a document leads to nothing', () => {
 });
 
 test('each group-version has a document, others have none', () => {
-  assert.equal(documents.v3Paths().length, 24);
+  assert.equal(documents.v3Paths().length, 25);
   assert.equal(documents.v3('apis/apps/v2'), undefined);
   assert.equal(documents.v3('__proto__'), undefined);
   const paths = Object.keys(parse(documents.v3('apis/autoscaling/v1')?.bytes)['paths'] as Json);

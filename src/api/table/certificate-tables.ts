@@ -2,10 +2,10 @@ import { podCertificateEnd } from '../certificates/pod-certificate-request.ts';
 import type { ClusterTrustBundle, PodCertificateRequest } from '../generated/types.ts';
 import { column, docOf, nameColumn, type TableSpec } from './column.ts';
 
-const signer = column('SignerName', docOf('certificates.v1beta1.PodCertificateRequestSpec.signerName'));
+const signerColumn = column('SignerName', docOf('certificates.v1beta1.PodCertificateRequestSpec.signerName'));
 
 export const clusterTrustBundleTable: TableSpec = {
-  columns: [nameColumn, signer],
+  columns: [nameColumn, signerColumn],
   cells(object) {
     const { metadata, spec } = object as unknown as ClusterTrustBundle;
     return [metadata.name, (spec?.signerName ?? '') === '' ? '<none>' : spec.signerName];
@@ -18,13 +18,14 @@ export const podCertificateRequestTable: TableSpec = {
     column('PodName', docOf('certificates.v1beta1.PodCertificateRequestSpec.podName')),
     column('ServiceAccountName', docOf('certificates.v1beta1.PodCertificateRequestSpec.serviceAccountName')),
     column('NodeName', docOf('certificates.v1beta1.PodCertificateRequestSpec.nodeName')),
-    signer,
+    signerColumn,
     column('State', docOf('certificates.v1beta1.PodCertificateRequestStatus.conditions')),
   ],
   cells(object) {
     const request = object as unknown as PodCertificateRequest;
-    const { podName, serviceAccountName, nodeName, signerName } = request.spec;
+    const { podName, serviceAccountName, nodeName, signerName } = request.spec ?? {};
     const state = podCertificateEnd(request) ?? 'Pending';
-    return [request.metadata.name, podName, serviceAccountName, nodeName, signerName, state];
+    const [name, account, node, signer] = [podName, serviceAccountName, nodeName, signerName].map((one) => one ?? '');
+    return [request.metadata.name, name, account, node, signer, state];
   },
 };
