@@ -85,7 +85,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     logsDirectory: options.directory.logsDirectory,
     podManifestPath: options.kubelet.podManifestPath,
     nodeUid: () => credentials.nodeUid(),
-    isOfCurrentAuthority: (chain) => haveSameIssuer(chain, serving.current().certificatePem, serverCa.current()),
+    isOfCurrentAuthority: (chain) =>
+      haveSameIssuer(chain, credentials.serving.current().certificatePem, serverCa.current()),
     eviction: options.kubelet.eviction,
     shutdown: options.kubelet.shutdown,
     conditionsChanged: () => registration?.wake(),
