@@ -67,6 +67,7 @@ export class Kubelet {
   readonly #statics: StaticPods;
   readonly #mirrors: MirrorPods;
   readonly #eviction: EvictionManager;
+  readonly #images: ImageCollection | undefined;
   readonly #abort = new AbortController();
   #directory: PodDirectory | undefined;
   #accepting = true;
@@ -92,6 +93,9 @@ export class Kubelet {
       end: (pod) => this.#workers.get(pod.metadata.uid ?? '')?.update(pod),
       now: () => clock.now(),
     });
+    const { images } = dependencies.runtime;
+    const containers = () => dependencies.runtime.listContainers();
+    if (images !== undefined) this.#images = new ImageCollection({ images, containers, now: () => clock.now(), log });
     this.#eviction = this.#makeEviction();
   }
 
@@ -128,7 +132,7 @@ export class Kubelet {
 
   /** Takes over what runs already, removes what belongs to no pod, and follows the runtime until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const following = Promise.all([this.#follow(signal), this.#eviction.run(signal), this.#collectImages(signal)]);
+    const following = Promise.all([this.#follow(signal), this.#eviction.run(signal), this.#images?.run(signal)]);
     await this.#view.refreshUntil(signal, this.#d.log);
     await this.#podInformer().synced();
     this.#mirrors.look();
@@ -136,13 +140,6 @@ export class Kubelet {
     await this.#cleaning;
     for (const worker of this.#workers.values()) worker.wake();
     await following;
-  }
-
-  async #collectImages(signal: AbortSignal): Promise<void> {
-    const { runtime, clock, log } = this.#d;
-    if (runtime.images === undefined) return;
-    const containers = () => runtime.listContainers();
-    await new ImageCollection({ images: runtime.images, containers, now: () => clock.now(), log }).run(signal);
   }
 
   /** Ends every pod's containers within their grace periods, or at once when `hurry` aborts. Nothing runs afterwards, whosever it was. */
@@ -272,7 +269,7 @@ export class Kubelet {
             isStatic: this.#statics.has(worker.pod),
             evict: (failure, graceSeconds) => worker.evict(failure, graceSeconds),
           })),
-      reclaimImages: () => Promise.resolve(),
+      reclaimImages: async () => this.#images?.collect({ all: true }),
       changed: this.#d.conditionsChanged,
     });
   }
