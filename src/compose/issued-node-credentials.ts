@@ -26,12 +26,12 @@ export function masterClient({ server, serverName, pki, ca }: ServerAccess, user
  */
 export async function issueNodeCredentials(
   access: ServerAccess,
-  node: { readonly name: string; readonly address: string },
+  node: { readonly name: string; readonly address: string; readonly podCidr: string },
   options: { readonly clock: Clock; readonly log: Log },
 ): Promise<NodeCredentials> {
   const { pki, ca } = access;
   const rotate = issuedBy(pki, { clock: options.clock, log: options.log.child('pki') });
-  let uid = await nodeObject(access, node.name);
+  let uid = await nodeObject(access, node);
   const identity = await RotatingCertificate.start(
     () => pki.issueClient({ user: `system:node:${node.name}`, groups: ['system:nodes'], uid }),
     rotate,
@@ -50,7 +50,7 @@ export async function issueNodeCredentials(
     refused: async (error) => {
       if (isCode(error, 'Unauthorized')) return;
       try {
-        uid = await nodeObject(access, node.name);
+        uid = await nodeObject(access, node);
         await Promise.all([identity.renew(), serving.renew()]);
       } catch (failure) {
         // It is refused again, and so tried again.
@@ -64,13 +64,16 @@ export async function issueNodeCredentials(
   };
 }
 
-/** The UID of the Node object; the kubelet fills it. */
-async function nodeObject(access: ServerAccess, name: string): Promise<string> {
+/** The UID of the Node object; the kubelet fills it. The pods' network is that of this machine, whatever else is free. */
+async function nodeObject(
+  access: ServerAccess,
+  { name, podCidr }: { readonly name: string; readonly podCidr: string },
+): Promise<string> {
   const client = masterClient(access, 'causeway:node-bootstrap');
   try {
     const found = await client.get(NODES, '', name).catch((error: unknown) => {
-      if (isCode(error, 'NotFound')) return client.create(NODES, { metadata: { name } });
-      throw error;
+      if (!isCode(error, 'NotFound')) throw error;
+      return client.create(NODES, { metadata: { name }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } });
     });
     return found.metadata.uid ?? '';
   } finally {

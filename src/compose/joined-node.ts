@@ -45,6 +45,17 @@ export async function startJoinedNode(options: JoinedNodeOptions): Promise<Runni
     const why = 'a node may not give itself these labels, they would draw work to it';
     throw new CausewayError('BadRequest', `--node-labels ${forbidden.join(', ')}: ${why}`);
   }
+  try {
+    return await startOnce(options);
+  } catch (error) {
+    if (!isCode(error, 'Gone') || options.invitation.token === undefined) throw error;
+    // It was removed while it was off, and may come again: its old certificates are forgotten by now.
+    options.progress(error.message);
+    return startOnce(options);
+  }
+}
+
+async function startOnce(options: JoinedNodeOptions): Promise<RunningJoinedNode> {
   const directory = await openNodeDirectory(options.dataDirectory);
   const stops = new StopSteps(options.log);
   stops.push(() => directory.release());
@@ -53,25 +64,14 @@ export async function startJoinedNode(options: JoinedNodeOptions): Promise<Runni
     const start = (membership: Membership, certificate: IssuedCertificate): Promise<RunningJoinedNode> =>
       startMember({ ...options, directory, store, membership, certificate }, stops);
     const kept = await keptMembership(options, directory, store);
-    let whyNot: CausewayError | undefined;
-    if (kept !== undefined) {
-      const { membership, certificate } = kept;
-      try {
-        if (certificate.notAfter <= options.clock.now()) {
-          throw certificateExpired(membership.nodeName, certificate.notAfter);
-        }
-        return await start(membership, certificate);
-      } catch (error) {
-        if (!isCode(error, 'Gone') && !isCode(error, 'Expired')) throw error;
-        await stops.stop();
-        stops.push(() => directory.release());
-        whyNot = error;
-      }
-    }
+    const { certificate, membership } = kept ?? {};
+    const isInTime = certificate !== undefined && certificate.notAfter > options.clock.now();
+    if (kept !== undefined && isInTime) return start(kept.membership, kept.certificate);
+    const whyNot = kept && certificateExpired(kept.membership.nodeName, kept.certificate.notAfter);
     const invitation = wholeInvitation(options.invitation, whyNot);
-    const nodeName = options.nodeName ?? kept?.membership.nodeName ?? defaultNodeName();
-    const certificate = await joinCluster(invitation, { ...options, store, nodeName });
-    return start({ server: invitation.server, nodeName }, certificate);
+    const nodeName = options.nodeName ?? membership?.nodeName ?? defaultNodeName();
+    const joined = await joinCluster(invitation, { ...options, store, nodeName });
+    return start({ server: invitation.server, nodeName }, joined);
   });
 }
 

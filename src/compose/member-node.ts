@@ -154,10 +154,13 @@ async function firstContact(
   const ask = async (): Promise<Welcome> => {
     const node = await client.get(NODES, '', nodeName, signal);
     if (node.metadata.uid !== credentials.nodeUid()) throw nodeRemoved(nodeName);
+    const podCidr = node.spec?.podCIDR;
+    if (podCidr === undefined)
+      throw new CausewayError('Timeout', 'the control plane has given this node no pod network yet');
     await takeTrust(client, store, signal);
     const service = await client.get(SERVICES, 'default', 'kubernetes', signal);
     await credentials.start();
-    return { podCidr: node.spec?.podCIDR, serviceIp: service.spec?.clusterIP ?? '' };
+    return { podCidr, serviceIp: service.spec?.clusterIP ?? '' };
   };
   try {
     return await ask().catch(async (error: unknown) => {

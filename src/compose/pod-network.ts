@@ -35,7 +35,8 @@ export async function choosePodNetwork(
   const wanted = given ?? kept?.podCidr;
   if (wanted !== undefined) {
     const claim = await claimed(wanted);
-    if (claim === undefined)
+    // Without root pods have no network of their own: nobody can be in the way.
+    if (claim === undefined && process.geteuid?.() === 0)
       throw new CausewayError('Conflict', `the pod network ${wanted} is in use by another cluster on this machine`);
     return chosen(root, { podCidr: wanted, bridge }, claim);
   }
@@ -53,12 +54,12 @@ export async function choosePodNetwork(
 async function chosen(
   root: string,
   choice: PodNetworkChoice,
-  claim: Server,
+  claim: Server | undefined,
 ): Promise<PodNetworkChoice & { release(): Promise<void> }> {
   const path = join(root, FILE);
   await writeFile(`${path}.new`, `${JSON.stringify(choice)}\n`, { mode: 0o600 });
   await rename(`${path}.new`, path);
-  return { ...choice, release: () => released(claim) };
+  return { ...choice, release: async () => claim && released(claim) };
 }
 
 /**

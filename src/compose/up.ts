@@ -90,7 +90,11 @@ async function startAll(
   );
   await starting;
   const { access, port, serviceIp } = server;
-  const credentials = await issueNodeCredentials(access, { name: nodeName, address }, { clock, log });
+  const credentials = await issueNodeCredentials(
+    access,
+    { name: nodeName, address, podCidr: machine.network.podCidr },
+    { clock, log },
+  );
   stops.push(async () => credentials.close());
   const apiserver = { host: access.serverName, port };
   const { observer } = access;

@@ -10,6 +10,7 @@ import { DisruptionController } from './disruption.ts';
 import { EndpointsController } from './endpoints.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { NamespaceController } from './namespace.ts';
+import { NodeIpamController } from './node-ipam.ts';
 import { NodeLifecycleController } from './node-lifecycle.ts';
 import { PodCertificateCleaner } from './pod-certificate-cleaner.ts';
 import { PodGarbageCollector } from './pod-garbage-collector.ts';
@@ -26,6 +27,7 @@ const CONTROLLERS: readonly (new (dependencies: ControllerDependencies) => Contr
   BootstrapTokenCleaner,
   ClusterTrustPublisher,
   NodeLifecycleController,
+  NodeIpamController,
   TaintEvictionController,
   DisruptionController,
   EndpointsController,

@@ -53,7 +53,7 @@ export async function untilReached<T>(
     } catch (error) {
       const failure = connectFailure(error, server, clock.now());
       if (failure === undefined && !passes(error)) throw error;
-      const line = failure?.line ?? String(error);
+      const line = failure?.line ?? (error as Error).message;
       if (failure?.passes === false && !withStrangers) {
         throw new CausewayError('BadGateway', line, { cause: error });
       }

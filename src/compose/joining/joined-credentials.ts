@@ -50,6 +50,8 @@ export class JoinedCredentials implements NodeCredentials {
   /** The client that shows `identity`: certificates are asked for over it. */
   use(client: RestClient): void {
     this.#client = client;
+    // It may have been off for days.
+    void this.identity.renewIfDue();
   }
 
   /** Has the serving certificate, the kept one or a new one. */
@@ -66,6 +68,7 @@ export class JoinedCredentials implements NodeCredentials {
     this.#serving = isUsable
       ? RotatingCertificate.resume(kept, issue, this.#rotate)
       : await RotatingCertificate.start(issue, this.#rotate);
+    void this.#serving.renewIfDue();
   }
 
   get serving(): RotatingCertificate {

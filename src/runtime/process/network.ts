@@ -17,6 +17,13 @@ function writeSetting(path: string, value: string): void {
   }
 }
 
+/** In this process's network namespace; `/sys` may show another one. */
+function interfaceExists(name: string): boolean {
+  return readFileSync('/proc/self/net/dev', 'utf8')
+    .split('\n')
+    .some((line) => line.trimStart().startsWith(`${name}:`));
+}
+
 /** Routes of the main table: `/proc/net/route`, addresses in the machine's byte order. */
 function routes(): { readonly device: string; readonly network: Network }[] {
   const found: { device: string; network: Network }[] = [];
@@ -97,7 +104,7 @@ export class PodNetwork {
           `the pod network ${this.#cidr} is in use on this machine already (interface ${other})`,
         );
       const others = this.#otherTables();
-      if (!existsSync(`/sys/class/net/${this.#bridge}`)) await this.#ip([`link add name ${this.#bridge} type bridge`]);
+      if (!interfaceExists(this.#bridge)) await this.#ip([`link add name ${this.#bridge} type bridge`]);
       const ipv6 = `/proc/sys/net/ipv6/conf/${this.#bridge}`;
       writeSetting(`${ipv6}/accept_ra`, '0');
       writeSetting(`${ipv6}/disable_ipv6`, '1');
@@ -174,15 +181,14 @@ table ip ${this.#table} {
   /** Gone when this resolves; the kernel alone would take its time after the namespace ended. */
   async detach(sandboxId: string): Promise<void> {
     const name = this.#interface(sandboxId);
-    if (!existsSync(`/sys/class/net/${name}`)) return;
+    if (!interfaceExists(name)) return;
     await this.#ip([`link del dev ${name}`]).catch(() => undefined);
   }
 
   /** Takes everything back; only for a node without pods. */
   async tearDown(): Promise<void> {
     if (this.#problem !== undefined && !existsSync(this.#memory)) return;
-    if (existsSync(`/sys/class/net/${this.#bridge}`))
-      await this.#ip([`link del dev ${this.#bridge}`]).catch(() => undefined);
+    if (interfaceExists(this.#bridge)) await this.#ip([`link del dev ${this.#bridge}`]).catch(() => undefined);
     if (this.#tools.has('nft'))
       await runTool(this.#tools.path('nft'), ['delete', 'table', 'ip', this.#table]).catch(() => undefined);
     if (existsSync(this.#memory)) {
