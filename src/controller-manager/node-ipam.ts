@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Node } from '../api/generated/types.ts';
 import type { Informer } from '../client/informer.ts';
 import { NODES } from '../client/resources.ts';
@@ -40,7 +41,7 @@ export class NodeIpamController implements Controller {
     const node = this.#nodes.get('', name);
     const { uid = '' } = node?.metadata ?? {};
     if (node === undefined || node.spec?.podCIDR !== undefined) return;
-    const podCIDR = this.#given.get(uid) ?? this.#free();
+    const podCIDR = this.#given.get(uid) ?? this.#free(uid);
     if (podCIDR === undefined) {
       const about = { ...node, apiVersion: 'v1', kind: 'Node' };
       this.#d.events.record(about, 'Warning', 'CIDRNotAvailable', 'every part of the pod network is taken');
@@ -51,8 +52,10 @@ export class NodeIpamController implements Controller {
     await ignoring(['NotFound'], this.#d.client.patch(NODES, { namespace: '', name }, 'merge', patch, signal));
   }
 
-  #free(): string | undefined {
+  /** Nodes of several clusters may run on one machine, and there their networks must differ too: each begins to look somewhere else. */
+  #free(uid: string): string | undefined {
+    const [first = 0] = createHash('sha256').update(uid).digest();
     const taken = new Set([...this.#given.values(), ...this.#nodes.list().map(({ spec }) => spec?.podCIDR)]);
-    return Array.from({ length: PARTS }, (_, part) => partOf(part)).find((part) => !taken.has(part));
+    return Array.from({ length: PARTS }, (_, part) => partOf((first + part) % PARTS)).find((part) => !taken.has(part));
   }
 }

@@ -84,6 +84,7 @@ export function connectFailure(error: unknown, server: string, now: number): Con
   }
   if (WRONG_TIME.has(code)) return not(wrongTime(host, peerCertificate, now));
   if (NO_TLS.has(code)) return not(`${host} does not speak TLS: a server listens with https.`);
+  if (code.startsWith('ERR_SSL_')) return not(`${host} is no apiserver: ${describeTlsFailure(cause)}.`);
   return { line: `no answer from ${host}: ${describeTlsFailure(cause)}`, passes: true };
 }
 

@@ -5,6 +5,8 @@ import type { IssuedCertificate } from '../../../src/pki/issued-certificate.ts';
 export interface FakeKubeletOptions {
   /** What it shows; without one it speaks in clear. */
   readonly certificate?: IssuedCertificate;
+  /** Default `http/1.1`. */
+  readonly protocol?: 'h2';
   /** What it says to a request, once the request's head is there; in clear, to the first bytes. */
   readonly answer?: (connection: Socket, head: string) => void;
 }
@@ -45,7 +47,7 @@ export async function startFakeKubelet(options: FakeKubeletOptions): Promise<Fak
           key: certificate.privateKeyPem.reveal(),
           // Whoever comes is welcome: an attacker asks for no certificate that it would have to believe.
           requestCert: false,
-          ALPNProtocols: ['http/1.1'],
+          ALPNProtocols: [options.protocol ?? 'http/1.1'],
         });
   above?.on('secureConnection', listen);
   above?.on('tlsClientError', () => undefined);
