@@ -1,5 +1,7 @@
-import type { Duplex } from 'node:stream';
+import { Duplex, PassThrough } from 'node:stream';
 import { CausewayError } from '../../lib/errors.ts';
+import type { SpdyConnection } from '../../streaming/spdy-connection.ts';
+import type { SpdyStream } from '../../streaming/spdy-stream.ts';
 import { openStreamSession } from './stream-upgrade.ts';
 
 const PROTOCOL = 'portforward.k8s.io';
@@ -21,13 +23,25 @@ export async function forwardPort(url: string, port: number, signal: AbortSignal
     error.end();
     const data = session.openStream(headers('data'));
     await Promise.all([error.accepted, data.accepted]);
-    data.once('close', () => session.close());
-    // It comes in one piece, and before the end of the data.
-    error.once('data', (said: Buffer) => data.destroy(new CausewayError('BadGateway', said.toString())));
-    return data;
+    return withFailures(session, data, error);
   } catch (cause) {
     session.destroy();
     signal.throwIfAborted();
     throw new CausewayError('BadGateway', `port ${port} cannot be forwarded: the container runtime refused`, { cause });
   }
+}
+
+/** The data, whose end is told only when the runtime has not said that it failed: both come at the same time, in either order. */
+function withFailures(session: SpdyConnection, data: SpdyStream, error: SpdyStream): Duplex {
+  const received = new PassThrough();
+  const joined = Duplex.from({ readable: received, writable: data } as never);
+  error.once('data', (said: Buffer) => joined.destroy(new CausewayError('BadGateway', said.toString())));
+  const over = Promise.all(
+    [data, error].map((stream) => new Promise((done) => stream.once('end', done).once('close', done))),
+  );
+  data.pipe(received, { end: false });
+  void over.then(() => received.end());
+  joined.on('error', () => undefined);
+  joined.once('close', () => session.close());
+  return joined;
 }

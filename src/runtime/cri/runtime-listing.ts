@@ -131,7 +131,10 @@ export function shownStatus(status: CriContainerStatus, sandboxId: string): Cont
     state,
     createdAt: milliseconds(status.createdAt),
     ...(status.startedAt === 0n ? {} : { startedAt: milliseconds(status.startedAt) }),
-    ...(status.finishedAt === 0n ? {} : { finishedAt: milliseconds(status.finishedAt) }),
+    // containerd may note the start of what ended at once after its end.
+    ...(status.finishedAt === 0n
+      ? {}
+      : { finishedAt: Math.max(milliseconds(status.startedAt), milliseconds(status.finishedAt)) }),
     ...(state === 'exited' ? { exitCode: status.exitCode } : {}),
     ...(status.reason === '' ? {} : { reason: status.reason }),
     ...(status.message === '' ? {} : { message: status.message }),
