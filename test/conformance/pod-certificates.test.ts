@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ClusterTrustBundle, Node, Pod, PodCertificateRequest } from '../../src/api/generated/types.ts';
-import { startCluster, type TestCluster } from '../support/cluster.ts';
+import { causeway, startCluster, type TestCluster } from '../support/cluster.ts';
 import { shellPod, WAIT } from '../support/pods.ts';
 import { run } from '../support/run.ts';
 
@@ -450,4 +450,31 @@ describe('cluster trust bundles', () => {
         ca,
     );
   });
+});
+
+it('when the authorities are replaced, pods get certificates of the new one before the old one is trusted no more', async () => {
+  const rotate = async (phase: string): Promise<void> => {
+    const flags = ['--data-dir', cluster.dataDirectory, '--phase', phase, '--grace', '0'];
+    const { code, stderr } = await causeway(['cert', 'rotate-ca', ...flags]);
+    assert.equal(code, 0, stderr);
+  };
+  const trusted = async (): Promise<string[]> => {
+    const bundle = await cluster.ok(['get', 'clustertrustbundle', BUNDLE, '-o', 'jsonpath={.spec.trustBundle}']);
+    return bundle.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? [];
+  };
+  const [old = ''] = await trusted();
+  const served = async (): Promise<X509Certificate> =>
+    new X509Certificate((await sh('mine', 'sed 1,/END/d /tls/bundle.pem')).stdout);
+  assert.equal((await served()).verify(new X509Certificate(old).publicKey), true);
+  await rotate('trust');
+  const both = await cluster.until('both are trusted', async () => {
+    const now = await trusted();
+    return now.length === 2 && now;
+  });
+  await rotate('reissue');
+  await cluster.ok(['annotate', 'pod', 'mine', 'example.com/fresh=1']);
+  const fresh = new X509Certificate(both.find((pem) => pem !== old) ?? '');
+  await cluster.until('a certificate of the new authority', async () => (await served()).verify(fresh.publicKey));
+  await rotate('drop');
+  await cluster.until('the old one is trusted no more', async () => !(await trusted()).includes(old));
 });

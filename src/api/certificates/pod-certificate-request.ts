@@ -57,7 +57,6 @@ function validateSpec(object: KubeObject): ErrorCause[] {
   for (const kind of ['pod', 'serviceAccount', 'node'] as const) {
     const [name = '', uid = ''] = [spec[`${kind}Name`], spec[`${kind}UID`]];
     causes.push(...invalidEach(`spec.${kind}Name`, name, dns1123Subdomain(name)));
-    if (uid === '') causes.push(invalidValue(`spec.${kind}UID`, uid, 'must not be empty'));
     if (Buffer.byteLength(uid) > MAX_UID_BYTES) causes.push(tooLong(`spec.${kind}UID`, MAX_UID_BYTES));
   }
   const seconds = spec.maxExpirationSeconds ?? DEFAULT_SECONDS;

@@ -235,6 +235,28 @@ test('attachments and slices belong to the node that they name', async () => {
   assert.deepEqual(await ask(n2, 'delete resourceslices rs', rs), unrelated('n2'));
 });
 
+test('requests for certificates of pods: makes them, and reads its own', async () => {
+  const { graph, ask } = setup();
+  const request = { metadata: { name: 'r' }, spec: { nodeName: 'n1' } };
+  graph.set('podcertificaterequests', 'default', 'r', request);
+  const over = { apiGroup: 'certificates.k8s.io', apiVersion: 'v1beta1' };
+  const verdict = async (user: UserInfo, what: string, more: Partial<Attributes> = {}): Promise<string> =>
+    (await ask(user, what, { ...over, ...more })).verdict;
+  assert.equal(await verdict(n1, 'create podcertificaterequests'), 'allow');
+  assert.equal(await verdict(n1, 'get podcertificaterequests r'), 'allow');
+  assert.deepEqual(await ask(n2, 'get podcertificaterequests r', over), unrelated('n2'));
+  assert.equal(await verdict(n1, 'get podcertificaterequests r', { namespace: 'other' }), 'no-opinion');
+  const fieldSelector = parseFieldSelector('spec.nodeName=n1') ?? [];
+  assert.equal(await verdict(n1, 'list podcertificaterequests', { fieldSelector }), 'allow');
+  assert.equal(await verdict(n2, 'list podcertificaterequests', { fieldSelector }), 'no-opinion');
+  assert.equal(await verdict(n1, 'list podcertificaterequests'), 'no-opinion');
+  for (const what of ['update podcertificaterequests/status r', 'delete podcertificaterequests r']) {
+    assert.equal(await verdict(n1, what), 'no-opinion', what);
+  }
+  assert.equal(await verdict(n1, 'watch clustertrustbundles', { namespace: '' }), 'allow');
+  assert.equal(await verdict(n1, 'create clustertrustbundles', { namespace: '' }), 'no-opinion');
+});
+
 test('other resources follow the node rules; nobody but a node is spoken of', async () => {
   const { ask } = setup(pod('a', 'n1', references));
   assert.equal((await ask(n1, 'watch services', { namespace: '' })).verdict, 'allow');
