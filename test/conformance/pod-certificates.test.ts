@@ -347,6 +347,24 @@ describe('who wants a certificate that is not his', () => {
     );
   });
 
+  it("by labels gets the names of his own namespace's services, and of no other's", async () => {
+    await cluster.ok(['create', 'namespace', 'thieves']);
+    const spec = volume(source(SIGNER)) as Pod['spec'] & object;
+    const labels = { app: 'bank' };
+    await cluster.create(
+      shellPod('teller', WAIT, { labels, spec, container: mounted }),
+      shellPod('thief', WAIT, { namespace: 'thieves', labels, spec, container: mounted }),
+    );
+    const namesOf = async (name: string, namespace: string): Promise<string> => {
+      await cluster.ok(['wait', '--for=condition=Ready', `pod/${name}`, '-n', namespace, '--timeout=60s']);
+      const read = ['exec', name, '-n', namespace, '--', 'cat', '/tls/bundle.pem'];
+      const bundle = await cluster.ok(read);
+      return new X509Certificate(bundle.slice(bundle.indexOf('-----BEGIN CERTIFICATE'))).subjectAltName ?? '';
+    };
+    assert.match(await namesOf('teller', 'default'), /DNS:bank\.default\.svc,/);
+    assert.match(await namesOf('thief', 'thieves'), /^DNS:thief\.thieves\.pod(, IP Address:\S+)?$/);
+  });
+
   it('as the node of the pod gets one for an hour, for this pod', async () => {
     const made = await ask({ maxExpirationSeconds: 3600 }, ...asNode());
     assert.equal(made.code, 0, made.stderr);
