@@ -111,6 +111,28 @@ describe('nodes that join with the printed command', () => {
     }
   });
 
+  it('get certificates for their pods, which pods of other nodes verify by the bundle of the cluster', async () => {
+    const podCertificate = {
+      signerName: 'causeway.dev/pod-serving',
+      keyType: 'ECDSAP256',
+      credentialBundlePath: 'tls.pem',
+    };
+    const clusterTrustBundle = { name: 'causeway.dev:pod-serving:cluster', path: 'ca.pem' };
+    const podWith = (node: string, source: object): Pod =>
+      shellPod(`with-${node}`, WAIT, {
+        spec: { nodeName: node, volumes: [{ name: 'v', projected: { sources: [source] } }] } as Pod['spec'] & object,
+        container: { volumeMounts: [{ name: 'v', mountPath: '/v' }] },
+      });
+    const [one = '', two = ''] = NAMES;
+    await cluster.create(podWith(one, { podCertificate }), podWith(two, { clusterTrustBundle }));
+    await cluster.ok(['wait', '--for=condition=Ready', `pod/with-${one}`, `pod/with-${two}`, '--timeout=60s']);
+    const credentials = await cluster.ok(['exec', `with-${one}`, '--', 'cat', '/v/tls.pem']);
+    const leaf = new X509Certificate(credentials.slice(credentials.indexOf('-----BEGIN CERTIFICATE')));
+    const ca = new X509Certificate(await cluster.ok(['exec', `with-${two}`, '--', 'cat', '/v/ca.pem']));
+    assert.equal(leaf.verify(ca.publicKey), true);
+    assert.equal(leaf.checkHost(`with-${one}.default.pod`), `with-${one}.default.pod`);
+  });
+
   it('fail a pod that asks for what their runtime cannot do, and say for what', async () => {
     const securityContext = { seccompProfile: { type: 'Localhost', localhostProfile: 'own.json' } } as const;
     await cluster.create(shellPod('too-much', WAIT, { spec: { nodeName: 'n1' }, container: { securityContext } }));
