@@ -170,7 +170,8 @@ test('higher priorities go first, whoever came first', async () => {
   await Promise.all(Array.from({ length: 5 }, (_, i) => add(`low-${i}`, cpu('1'))));
   await add('high', { ...cpu('1'), priorityClassName: 'urgent' });
   await unschedulable('high', 'no nodes available to schedule pods');
-  await delay(1_100);
+  // Its back-off of a second begins when the scheduler has heard that this was written.
+  await delay(2_500);
   await smallNode('n1', '1');
   assert.equal(await placed('high'), 'n1');
 });
