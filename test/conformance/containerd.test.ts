@@ -253,9 +253,8 @@ describe('kubectl and containerd', { skip: why ?? false, concurrency: 1, timeout
 
   it('goes on when the node agent is killed and starts again: pods run, nothing starts twice', async () => {
     const before = await containerIds();
-    const gone = new Promise((resolve) => cluster.process.once('exit', resolve));
     cluster.process.kill('SIGKILL');
-    await gone;
+    await cluster.terminate();
     cluster = await startCluster({ flags, dataDirectory: cluster.dataDirectory });
     await ready('web', 'crash', 'reader', 'counter');
     assert.equal(await containerIds(), before);
