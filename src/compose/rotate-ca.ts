@@ -17,6 +17,8 @@ import { packageVersion } from './version.ts';
 const POLL_MS = 500;
 /** How long a phase may take to arrive everywhere before the command gives up; it can be run again. */
 const SETTLE_MS = 120_000;
+/** What takes longer than this is said. */
+const TELL_MS = 3_000;
 const NODE_METRICS = '/apis/metrics.k8s.io/v1beta1/nodes';
 const PATHS = resource<CommunicationPath>('paths.causeway.dev', 'v1', 'communicationpaths', 'CommunicationPath', false);
 
@@ -52,7 +54,7 @@ export async function rotateCa(options: RotateCaOptions): Promise<void> {
       if (name === 'drop') await everybodyFollowed(root, directory, options);
       now = await advanceRotation(directory, { clock: systemClock });
       options.progress(PROGRESS[name]);
-      await arrived(root, directory);
+      await arrived(root, directory, options);
     } while (options.phase === undefined && now.phase !== 'steady');
   } finally {
     await lock.release();
@@ -72,9 +74,9 @@ function phaseAfter(now: CaGenerations): PhaseName {
 }
 
 /** The server has heard of the phase, and so has every namespace. */
-async function arrived(root: string, directory: string): Promise<void> {
+async function arrived(root: string, directory: string, options: RotateCaOptions): Promise<void> {
   const bundle = (await ClusterPki.open(directory, { clock: systemClock })).trust('cluster').current().join('');
-  await settled(root, async (client) => {
+  await settled(root, options, async (client) => {
     const [namespaces, maps] = await Promise.all([
       client.list(NAMESPACES),
       client.list(CONFIG_MAPS, { fieldSelector: 'metadata.name=kube-root-ca.crt' }),
@@ -91,10 +93,10 @@ async function arrived(root: string, directory: string): Promise<void> {
 
 /** Every node has certificates of the new authority, which it gets when it has heard of it, and pods had their time. */
 async function everybodyFollowed(root: string, directory: string, options: RotateCaOptions): Promise<void> {
-  await arrived(root, directory);
+  await arrived(root, directory, options);
   const pki = await ClusterPki.open(directory, { clock: systemClock });
   const issuer = pki.clusterCa.certificate.subject.replaceAll('\n', ', ');
-  await settled(root, async (client) => {
+  await settled(root, options, async (client) => {
     // It makes the apiserver talk to every kubelet, and so see what each shows.
     await client.text(NODE_METRICS);
     const [nodes, paths] = await Promise.all([client.list(NODES), client.list(PATHS)]);
@@ -116,14 +118,24 @@ async function everybodyFollowed(root: string, directory: string, options: Rotat
   await sleep(options.graceMs);
 }
 
-/** Asks until nothing is `missing` any more. */
-async function settled(root: string, missing: (client: RestClient) => Promise<string | undefined>): Promise<void> {
-  const end = Date.now() + SETTLE_MS;
+/** Asks until nothing is `missing` any more; says what it waits for when that takes a while. */
+async function settled(
+  root: string,
+  { progress }: RotateCaOptions,
+  missing: (client: RestClient) => Promise<string | undefined>,
+): Promise<void> {
+  const begun = Date.now();
+  const end = begun + SETTLE_MS;
+  let told = '';
   for (;;) {
     const found = await asAdmin(root, missing);
     if (found === undefined) return;
     if (Date.now() >= end) {
       throw new CausewayError('Timeout', `still waiting for ${found}; run the command again to go on from here`);
+    }
+    if (found !== told && Date.now() - begun > TELL_MS) {
+      progress(`waiting for ${found}`);
+      told = found;
     }
     await sleep(POLL_MS);
   }

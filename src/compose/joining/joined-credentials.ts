@@ -42,7 +42,8 @@ export class JoinedCredentials implements NodeCredentials {
       clock: options.clock,
       log: options.log.child('pki'),
       // The first CA of the cluster's trust is the one that signs.
-      onReissue: (listener) => this.serverCa.onChange(() => this.#isSignedByFirst() || listener()),
+      onReissue: (listener) =>
+        this.serverCa.onChange(() => this.#isSignedByFirst(this.identity.current()) || listener()),
     };
     this.identity = RotatingCertificate.resume(options.first, () => this.#ask('client'), this.#rotate);
   }
@@ -50,8 +51,12 @@ export class JoinedCredentials implements NodeCredentials {
   /** The client that shows `identity`: certificates are asked for over it. */
   use(client: RestClient): void {
     this.#client = client;
-    // It may have been off for days.
-    void this.identity.renewIfDue();
+    // It may have been off for days, or ended after it had heard of a new authority and before that one had signed.
+    if (this.#isSignedByFirst(this.identity.current())) void this.identity.renewIfDue();
+    else
+      void this.identity
+        .renew()
+        .catch((error: unknown) => this.#o.log.warn('the new authority did not sign', { error: String(error) }));
   }
 
   /** Has the serving certificate, the kept one or a new one. */
@@ -63,6 +68,7 @@ export class JoinedCredentials implements NodeCredentials {
     const isUsable =
       kept !== undefined &&
       kept.notAfter > clock.now() &&
+      this.#isSignedByFirst(kept) &&
       verifyKubelet(kept.certificate, { nodeName, nodeUid: this.nodeUid() }) === undefined &&
       addresses.every((address) => kept.certificate.checkIP(address) !== undefined);
     this.#serving = isUsable
@@ -120,9 +126,9 @@ export class JoinedCredentials implements NodeCredentials {
     return issued;
   }
 
-  #isSignedByFirst(): boolean {
+  #isSignedByFirst({ certificate }: IssuedCertificate): boolean {
     const [first = ''] = this.serverCa.current();
-    return this.identity.current().certificate.verify(new X509Certificate(first).publicKey);
+    return certificate.verify(new X509Certificate(first).publicKey);
   }
 
   /** Addresses that the control plane knows to be this node's: where it sees it, unless that is something between the two. */
