@@ -91,6 +91,7 @@ export class Informer<T extends KubeLike> {
   /** Runs until `signal` aborts; failures are retried with back-off. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
+    let told = '';
     while (!signal.aborted) {
       const before = this.#version;
       try {
@@ -100,11 +101,15 @@ export class Informer<T extends KubeLike> {
         if (signal.aborted) return;
         if (isCode(error, 'Expired') || isCode(error, 'Gone')) this.#version = undefined;
         const refused = isCode(error, 'Forbidden') || isCode(error, 'Unauthorized');
-        this.#log[refused ? 'warn' : 'debug'](`watch of ${this.type.plural} failed`, { error: String(error) });
+        // What is refused stays refused, often for long: said once.
+        const level = refused && told !== String(error) ? 'warn' : 'debug';
+        this.#log[level](`watch of ${this.type.plural} failed`, { error: String(error) });
+        if (refused) told = String(error);
         if (refused) for (const handlers of this.#handlers) this.#tell(() => handlers.refused?.());
       }
       // A watch that brought something ended for reasons of its own; one that brought nothing must not be asked for in a loop.
       failures = this.#version !== undefined && this.#version !== before ? 0 : failures + 1;
+      if (failures === 0) told = '';
       if (failures > 0) await sleep(backoff(failures - 1, RETRY_BASE_MS, RETRY_MAX_MS), signal);
     }
   }

@@ -106,7 +106,10 @@ export async function startMember(options: MemberOptions, stops: StopSteps): Pro
   let end = (hurry: AbortSignal): Promise<void> => (isGraceful ? node.shutdown(hurry) : node.leave());
   stops.push((hurry) => end(hurry));
   const ended = node.removed.catch(async (error: unknown) => {
-    if (isCode(error, 'Gone')) end = (hurry) => node.shutdown(hurry);
+    if (isCode(error, 'Gone')) {
+      progress(`node ${nodeName} was removed from the cluster: its pods end`);
+      end = (hurry) => node.shutdown(hurry);
+    }
     await stops.stop();
     throw error;
   });

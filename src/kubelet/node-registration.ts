@@ -65,6 +65,7 @@ export class NodeRegistration {
   /** Renews the lease and the status until `signal` aborts. Rejects when this node is none any more. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
+    let told = '';
     let described = true;
     while (await this.#sleep(failures === 0 ? RENEW_MS : backoff(failures, 200, RENEW_MS), signal)) {
       try {
@@ -73,11 +74,17 @@ export class NodeRegistration {
         described = true;
         await this.#renewLease(node.metadata.uid ?? '', signal);
         await this.#writeStatus(node, signal);
+        if (failures > 0) this.#d.log.info('the node renews its lease again');
         failures = 0;
+        told = '';
       } catch (error) {
         if (signal.aborted) return;
         failures++;
-        this.#d.log.warn('the node could not renew its lease', { error: String(error) });
+        // An apiserver that is away for a day is said once.
+        this.#d.log[told === String(error) ? 'debug' : 'warn']('the node could not renew its lease', {
+          error: String(error),
+        });
+        told = String(error);
         // A single refusal may come from an apiserver that starts.
         if (this.#refusals < 2) continue;
         await this.#d.refused(error as CausewayError);

@@ -5,7 +5,7 @@ import type { PodRecord } from './pod-record.ts';
 
 const RETRY_BASE_MS = 100;
 const RETRY_MAX_MS = 10_000;
-/** From this failure in a row on, an operator should know. */
+/** After so many failures in a row an operator should know, once. */
 const WARN_FROM = 3;
 
 /** Sends one pod's status, the newest only, until the apiserver has taken it. */
@@ -52,7 +52,7 @@ export class StatusWriter {
         failures = 0;
         if (this.#wanted === status || outcome === 'gone') this.#wanted = undefined;
       } catch (error) {
-        const level = failures < WARN_FROM ? 'debug' : 'warn';
+        const level = failures === WARN_FROM ? 'warn' : 'debug';
         this.#log[level]('a pod status was not written', { pod: this.#podName, error: String(error) });
         await sleep(backoff(failures++, RETRY_BASE_MS, RETRY_MAX_MS), this.#signal);
       }

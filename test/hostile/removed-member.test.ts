@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
@@ -56,6 +56,8 @@ it('a node that joined and is removed loses its streams, notices, says how to jo
     member.stderr,
     /^causeway: node second was removed from the cluster, and its certificates with it\. To join again, run "causeway token create --print-join-command"/m,
   );
+  assert.match(member.stdout, /^node second was removed from the cluster: its pods end$/m);
+  assertSaidOnce(member);
   assert.equal((await cluster.ok(['get', 'nodes', '-o', 'name'])).split('\n').filter(Boolean).length, 1);
 
   // Not with what it kept, and not with the line that it joined by.
@@ -66,3 +68,23 @@ it('a node that joined and is removed loses its streams, notices, says how to jo
   assert.match(`${again.stderr}${sameLine.stderr}`, /join|token/);
   assert.equal((await cluster.ok(['get', 'nodes', '-o', 'name'])).split('\n').filter(Boolean).length, 1);
 });
+
+it('a node that is removed while it is off ends its pods at its next start, and itself', async () => {
+  member = startMember(directory, [...(await joinFlags(cluster)), '--node-name', 'third']);
+  await member.until(/^node third: ready/m, 30_000);
+  await cluster.create(shellPod('left', 'echo begun; sleep 600', { spec: { nodeName: 'third' } }));
+  await cluster.ok(['wait', '--for=condition=Ready', 'pod/left', '--timeout=20s']);
+  assert.equal(await member.stop(), 0);
+  await cluster.ok(['delete', 'node', 'third']);
+  member = startMember(directory);
+  assert.equal(await member.ended, 1, member.stdout);
+  assert.match(member.stderr, /^causeway: node third was removed from the cluster, .*To join again, run/m);
+  assert.deepEqual(await readdir(join(directory, 'node', 'runtime', 'containers')), [], 'nothing of its pods is left');
+});
+
+/** A node that is refused is refused often; nobody wants to read it as often. */
+function assertSaidOnce({ stdout, stderr }: Background): void {
+  const warnings = `${stdout}${stderr}`.split('\n').filter((line) => line.startsWith('{"level":40'));
+  const texts = warnings.map((line) => line.replace(/"time":"[^"]*",/, ''));
+  assert.deepEqual(texts, [...new Set(texts)]);
+}

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { FailedHandshake } from '../../client/connection.ts';
 import { type Clock, rfc3339 } from '../../lib/clock.ts';
 import { backoff, sleep } from '../../lib/deadline.ts';
-import { CausewayError } from '../../lib/errors.ts';
+import { CausewayError, isCode } from '../../lib/errors.ts';
 import { describeTlsFailure } from '../../pki/tls-failure.ts';
 import { passes } from './certificate-request.ts';
 
@@ -52,7 +52,8 @@ export async function untilReached<T>(
       return await ask();
     } catch (error) {
       const failure = connectFailure(error, server, clock.now());
-      if (failure === undefined && !passes(error)) throw error;
+      // A node that was removed stays removed.
+      if (failure === undefined && (isCode(error, 'Gone') || !passes(error))) throw error;
       const line = failure?.line ?? (error as Error).message;
       if (failure?.passes === false && !withStrangers) {
         throw new CausewayError('BadGateway', line, { cause: error });
