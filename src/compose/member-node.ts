@@ -162,11 +162,11 @@ async function firstContact(
       throw new CausewayError('Timeout', 'the control plane has given this node no pod network yet');
     await takeTrust(client, store, signal);
     const service = await client.get(SERVICES, 'default', 'kubernetes', signal);
-    await credentials.start();
     return { podCidr, serviceIp: service.spec?.clusterIP ?? '' };
   };
+  let welcome: Welcome;
   try {
-    return await ask().catch(async (error: unknown) => {
+    welcome = await ask().catch(async (error: unknown) => {
       if (!isCode(error, 'Forbidden') && !isCode(error, 'NotFound')) throw error;
       await sleep(ASK_AGAIN_MS, signal);
       return ask();
@@ -182,6 +182,9 @@ async function firstContact(
     }
     throw error;
   }
+  // A serving certificate that is refused does not mean that the node was removed.
+  await credentials.start();
+  return welcome;
 }
 
 function isOwnAddress(address: string): boolean {
