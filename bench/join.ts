@@ -43,6 +43,9 @@ export async function run(): Promise<BenchResult[]> {
       const token = ['token', 'create', '--print-join-command', '--data-dir', data];
       const { stdout } = await promisify(execFile)(process.execPath, [main, ...token]);
       const own = [
+        // Its pods end with it, also where this fails.
+        '--shutdown-grace-period',
+        '1s',
         '--node-name',
         `n${i}`,
         '--node-ip',
