@@ -44,6 +44,7 @@ function ours(): OracleDocument {
 /** Definition → reason. */
 const extraDefinitions: Readonly<Record<string, string>> = {
   'dev.causeway.paths.v1.CommunicationPath': "the project's own kind",
+  'dev.causeway.paths.v1.CommunicationPathCertificate': "the project's own kind",
   'dev.causeway.paths.v1.CommunicationPathConnections': "the project's own kind",
   'dev.causeway.paths.v1.CommunicationPathFailure': "the project's own kind",
   'dev.causeway.paths.v1.CommunicationPathList': "the project's own kind",
@@ -148,10 +149,10 @@ test('the paths and operations equal those of Kubernetes 1.36, but for listed di
   assert.deepEqual(
     Object.keys(a).filter((path) => b[path] === undefined),
     [
-      '/apis/metrics.k8s.io/v1beta1/nodes',
-      '/apis/metrics.k8s.io/v1beta1/nodes/{name}',
       '/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods',
       '/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods/{name}',
+      '/apis/metrics.k8s.io/v1beta1/nodes',
+      '/apis/metrics.k8s.io/v1beta1/nodes/{name}',
       '/apis/metrics.k8s.io/v1beta1/pods',
       '/apis/paths.causeway.dev/v1/communicationpaths',
       '/apis/paths.causeway.dev/v1/communicationpaths/{name}',
