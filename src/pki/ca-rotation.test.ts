@@ -3,9 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { connect } from 'node:tls';
 import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { GENERATIONS_FILE } from './ca-generations.ts';
@@ -210,4 +212,55 @@ describe('a listener during a rotation', () => {
       code: /^(SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE)$/,
     });
   });
+
+  it('gives no connection to who began his handshake before the old CA was dropped', async () => {
+    const { directory, pki } = await fresh();
+    const [old, jane] = [pki.clusterCa.certificatePem, pki.issueClient({ user: 'jane', groups: ['system:masters'] })];
+    await advanceRotation(directory, options);
+    await advanceRotation(directory, options);
+    await pki.reload();
+    let accepted = 0;
+    await using server = await identityServer(pki.clusterCa, {
+      clientCas: pki.trust('cluster'),
+      onConnection: () => void accepted++,
+    });
+    // His certificate goes in the second flight, which is held back.
+    const { port, hold, release } = await holdingRelay(server.port);
+    const late = connect({
+      host: '127.0.0.1',
+      port,
+      ...clientTls({ ca: fixedTrust([old]), server: { name: 'localhost' }, identity: fixedCertificate(jane) }),
+    });
+    late.on('error', () => undefined);
+    await hold;
+    await advanceRotation(directory, options);
+    await pki.reload();
+    const ended = once(late, 'close');
+    release();
+    await ended;
+    assert.equal(accepted, 0);
+  });
 });
+
+/** Passes the first chunk of a client on, and the others only when it is told to; `hold` resolves when there is one that waits. */
+async function holdingRelay(target: number): Promise<{ port: number; hold: Promise<void>; release: () => void }> {
+  const held = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const relay = createServer((client) => {
+    const upstream = connectTcp(target, '127.0.0.1');
+    for (const socket of [client, upstream]) socket.on('error', () => undefined);
+    upstream.pipe(client);
+    upstream.once('close', () => relay.close());
+    client.once('data', (first: Buffer) => {
+      upstream.write(first);
+      client.on('data', (chunk: Buffer) => {
+        held.resolve();
+        void released.promise.then(() => upstream.write(chunk));
+      });
+    });
+    client.once('end', () => upstream.end());
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  return { port: (relay.address() as AddressInfo).port, hold: held.promise, release: released.resolve };
+}

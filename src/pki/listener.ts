@@ -8,7 +8,7 @@ import type { CertificateSource } from './issued-certificate.ts';
 import { HANDSHAKE_TIMEOUT_MS, MAX_PENDING_HANDSHAKES } from './limits.ts';
 import { peerIdentity, recordPeerIdentity } from './peer-identity.ts';
 import { PendingHandshakes } from './pending-handshakes.ts';
-import { describeTlsFailure } from './tls-failure.ts';
+import { describeTlsFailure, describeVerification } from './tls-failure.ts';
 import { CIPHERS, KEY_EXCHANGE_GROUPS, SECURE_OPTIONS, type TlsVersion } from './tls-policy.ts';
 import type { TrustSource } from './trust.ts';
 
@@ -49,6 +49,8 @@ export interface TlsListener {
  */
 export function createTlsListener(options: TlsListenerOptions): TlsListener {
   const open = new Set<Duplex>();
+  /** Known once the trust has changed: a handshake that began before it was judged by the one before. */
+  let changedCas: readonly X509Certificate[] | undefined;
   const pending = new PendingHandshakes(options.maxPendingHandshakes ?? MAX_PENDING_HANDSHAKES);
   let accepting = true;
 
@@ -61,6 +63,11 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
     pending.done(socket);
     socket.on('error', () => undefined); // the HTTP server has its own; without any, an error would end the process
     recordPeerIdentity(socket, options.clock.now(), socket.remoteAddress ?? 'tunnel');
+    if (changedCas !== undefined && !stillTrusted(socket, changedCas)) {
+      fail(socket.remoteAddress, describeVerification('UNABLE_TO_VERIFY_LEAF_SIGNATURE'));
+      socket.destroy();
+      return;
+    }
     open.add(socket);
     socket.once('close', () => open.delete(socket));
     options.onConnection(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
@@ -80,6 +87,7 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
   const trustChanged = () => {
     reload();
     const cas = options.clientCas.current().map((pem) => new X509Certificate(pem));
+    changedCas = cas;
     for (const socket of open) if ('authorized' in socket && !stillTrusted(socket as TLSSocket, cas)) socket.destroy();
   };
   const unsubscribe = [options.certificate.onChange(reload), options.clientCas.onChange(trustChanged)];
