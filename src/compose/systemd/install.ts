@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { access, lstat, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { CausewayError } from '../../lib/errors.ts';
 import { DATA_MARKER } from '../data-directory.ts';
+import { mustBeSafe } from './safe-program.ts';
 import { SERVER_USER, type UnitRole, unitFile, unitName } from './unit-file.ts';
 
 const run = promisify(execFile);
@@ -31,7 +32,10 @@ export async function install(options: InstallOptions): Promise<void> {
   }
   if (live) {
     mustBeRoot();
-    for (const path of program) await mustBeSafe(path, role);
+    for (const path of program) {
+      if (role === 'server') await mustBeSeen(path);
+      await mustBeSafe(path);
+    }
   }
   if (role === 'server') {
     const line = `u ${SERVER_USER} - "Causeway control plane" ${dataDirectory} -\n`;
@@ -114,26 +118,10 @@ function mustBeRoot(): void {
   throw new CausewayError('Forbidden', 'services are installed as root: run it with sudo');
 }
 
-/** Whoever can change what root, or the control plane, starts is root, or owns the cluster. */
-async function mustBeSafe(path: string, role: UnitRole): Promise<void> {
+async function mustBeSeen(path: string): Promise<void> {
   const real = await realpath(path);
-  if (role === 'server' && /^\/(home|root|run\/user)\//.test(real)) {
-    throw new CausewayError(
-      'BadRequest',
-      `${real} is in a home, which the service cannot see: npm install -g causeway`,
-    );
-  }
-  for (let at = real; at !== dirname(at); at = dirname(at)) {
-    const { uid, mode } = await lstat(at);
-    // In a folder such as /tmp nobody can replace what is somebody else's.
-    const others = (mode & 0o022) !== 0 && !((mode & 0o1000) !== 0 && at !== real);
-    if (uid !== 0 || others) {
-      throw new CausewayError(
-        'Forbidden',
-        `${at} can be changed by others than root: npm install -g causeway, as root`,
-      );
-    }
-  }
+  if (!/^\/(home|root|run\/user)\//.test(real)) return;
+  throw new CausewayError('BadRequest', `${real} is in a home, which the service cannot see: npm install -g causeway`);
 }
 
 async function write(path: string, content: string): Promise<void> {
